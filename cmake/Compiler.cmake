@@ -16,7 +16,11 @@ if(CMAKE_BUILD_TYPE STREQUAL "Debug")
   add_compile_definitions(TESSERA_DCHECKS=1) # hot-loop checks (TESSERA_DCHECK)
 endif()
 
-add_compile_options(-pthread -ffile-prefix-map=${CMAKE_SOURCE_DIR}=.)
+# Debug information and __FILE__ name sources relative to the project, wherever that lies; ccache
+# passes paths relative to the build folder, which __FILE__ should not show either.
+file(RELATIVE_PATH to_source ${CMAKE_BINARY_DIR} ${CMAKE_SOURCE_DIR})
+add_compile_options(-pthread -ffile-prefix-map=${CMAKE_SOURCE_DIR}=.
+                    -fmacro-prefix-map=${CMAKE_SOURCE_DIR}/= -fmacro-prefix-map=${to_source}=)
 
 # Flags for the project's own sources (generated code gets none of them). The -Wno- ones misfire
 # in g++ 12: on designated initialisers, on std::string at -O2 and on code inlined from templates.

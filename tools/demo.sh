@@ -28,7 +28,7 @@ for model in "$@"; do
   step "$tessera" check "$original" "$optimized" || status=1
 done
 if [ $status -eq 0 ]; then
-  printf '\nBoth models compute what they computed before. They are in %s.\n' "$folder"
+  printf '\nEach model computes what it computed before. They are in %s.\n' "$folder"
 else
   printf '\nA check failed: see above.\n' >&2
 fi

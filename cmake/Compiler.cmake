@@ -64,7 +64,7 @@ if(TESSERA_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   endif()
 endif()
 
-# The precompiled header, shared by all modules (see tessera_pch in Module.cmake).
+# What is precompiled (tessera_pch in Module.cmake).
 option(TESSERA_PCH "Precompile the standard headers" ON)
 set(TESSERA_PCH_HEADERS
     <algorithm> <array> <cstdint> <functional> <map> <memory> <optional> <span> <string>

@@ -41,8 +41,8 @@ endfunction()
 function(tessera_find_llvm target)
   # Debian's version file wants the exact minor version, and its exports want zlib's target.
   find_package(LLVM 19.1 REQUIRED CONFIG PATHS /usr/lib/llvm-19/lib/cmake/llvm)
-  separate_arguments(definitions UNIX_COMMAND "${LLVM_DEFINITIONS}")
-  target_compile_options(${target} INTERFACE ${definitions})
+  # LLVM_DEFINITIONS (__STDC_*_MACROS) are left out: C++20 needs none, and the precompiled header
+  # could not be used with them.
   target_include_directories(${target} SYSTEM INTERFACE ${LLVM_INCLUDE_DIRS})
   if(TARGET LLVM)
     target_link_libraries(${target} INTERFACE LLVM)

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Shows the two commands on a fresh system: makes a Debian 12 root with debootstrap that holds
-# nothing but git and make, clones this repository into it (the committed state) and runs `make demo`
-# and `make test` there, each timed. Needs root and debootstrap.
+# nothing but git and make, clones this repository into it (the committed state) and runs
+# `make demo` and `make test` there, each timed. Needs root and debootstrap.
 #
 #   tools/fresh_root.sh FOLDER
 #

@@ -8,8 +8,8 @@ Interleaved: each round measures, in an order that rotates, Tessera as imported
 (`bench --no-optimize`), Tessera optimized (`bench` of what `optimize -o` wrote) and ONNX Runtime.
 Times are medians over rounds of each round's median, with the 10th and 90th percentile; ratios are
 medians of the rounds' paired ratios with a 95 % bootstrap interval. Exit 1 if something failed, or,
-with --max-ratio R, if optimized / ONNX Runtime is surely over R, or, with --not-slower, if optimized
-/ imported is surely over 1 (the interval lies above); 77 if there are no models here."""
+with --max-ratio R, if optimized / ONNX Runtime is surely over R, or, with --not-slower, if
+optimized / imported is surely over 1 (the interval lies above); 77 if there are no models here."""
 import argparse
 import platform
 import statistics
@@ -24,7 +24,7 @@ WAYS = ("imported", "optimized", "ort")
 
 
 def time_ort(session, inputs, seconds):
-    """Median milliseconds of runs that fill about `seconds`, at least five, after two to warm up."""
+    """Median milliseconds of runs that fill about `seconds`, five or more, after two of warm-up."""
     names = [o.name for o in session.get_outputs()]
     for _ in range(2):
         session.run(names, inputs)
@@ -97,7 +97,7 @@ def main():
     models.add_options(parser)
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--rounds", default=7, type=int)
-    parser.add_argument("--seconds", default=1.0, type=float, help="for each measurement of a round")
+    parser.add_argument("--seconds", default=1.0, type=float, help="for each measurement")
     parser.add_argument("--max-ratio", type=float)
     parser.add_argument("--not-slower", action="store_true")
     options = parser.parse_args()

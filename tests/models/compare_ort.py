@@ -6,8 +6,9 @@
 
 Three ways for each model and seed: as imported (`run --no-optimize`), optimized (`run`), and
 exported (`optimize -o`, then ONNX Runtime runs the result). The error of an output is
-|y - x| / |y(seed 1) - y(seed 2)| with y from ONNX Runtime on the original (2-norms): relative to how
-far apart the model holds two inputs, so that a constant cannot pass. The worst output and seed count.
+|y - x| / |y(seed 1) - y(seed 2)| with y from ONNX Runtime on the original (2-norms): relative to
+how far apart the model holds two inputs, so that a constant cannot pass. The worst output and seed
+count.
 Exit 1 if an error is over its limit or something failed, 77 if there are no models here."""
 import argparse
 import sys

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// Conversion of the element type.
+#include "ops/op_def.h"
+
+namespace tessera::ops::records {
+
+OpDef cast() {
+  return {
+      .name = "cast",
+      .doc = "x converted to the type `to`; float to integer truncates toward zero.",
+      .inputs = {{"x"}},
+      .attrs = {{.name = "to", .kind = ir::AttrKind::dtype}},
+      .meaning =
+          [](MeaningBuilder& b) {
+            const TensorArg x = b.in(0);
+            const DType to = b.dtype("to");
+            b.output(x.shape(), [&](std::span<const Expr> i) { return ir::cast(x(i), to); });
+          },
+      .onnx = {{.op = "Cast", .since = 6, .ignored = {"saturate", "round_mode"}}},
+      .samples = {sample({3, 5}, DType::f32, {{"to", DType::i32}}),
+                  sample({4}, DType::i64, {{"to", DType::f32}})},
+  };
+}
+
+}  // namespace tessera::ops::records

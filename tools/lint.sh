@@ -4,14 +4,15 @@
 #
 #   tools/lint.sh BUILD_FOLDER
 #
-# Changed: against LINT_BASE (default: where this branch left origin/main, or else the last commit),
-# at most LINT_FILES files (default 12, newest first), LINT_SECONDS seconds each (default 120).
+# Changed: against LINT_BASE (default: where this branch left origin/main, or on main itself the 20th
+# commit back), at most LINT_FILES files (default 40, newest first), LINT_SECONDS each (default 120).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 build=$1
 base=${LINT_BASE:-$(git merge-base HEAD origin/main 2>/dev/null || true)}
 if [ -z "$base" ] || [ "$base" = "$(git rev-parse HEAD)" ]; then
-  base=$(git rev-parse -q --verify HEAD~1 || git hash-object -t tree /dev/null)
+  base=$(git rev-list HEAD | sed -n 21p)
+  base=${base:-$(git hash-object -t tree /dev/null)}
 fi
 status=0
 
@@ -30,7 +31,7 @@ mapfile -t changed < <({
   if grep -qs "\"file\": \".*/$file\"" "$build/compile_commands.json"; then
     printf '%s %s\n' "$(git log -1 --format=%ct -- "$file" 2>/dev/null)" "$file"
   fi
-done | sort -rn | head -n "${LINT_FILES:-12}" | awk '{print $NF}')
+done | sort -rn | head -n "${LINT_FILES:-40}" | awk '{print $NF}')
 
 echo "lint: clang-tidy on ${#changed[@]} changed file(s)"
 if [ ${#changed[@]} -gt 0 ]; then
@@ -40,7 +41,7 @@ if [ ${#changed[@]} -gt 0 ]; then
     "$build/compile_commands.json" >"$build/lint/compile_commands.json"
   printf '%s\n' "${changed[@]}" |
     xargs -P "$(nproc)" -n 1 timeout "${LINT_SECONDS:-120}" \
-      clang-tidy -p "$build/lint" --quiet --warnings-as-errors='*' 2>"$build/lint/log" || status=1
+      clang-tidy-19 -p "$build/lint" --quiet --warnings-as-errors='*' 2>"$build/lint/log" || status=1
   grep -E 'error:' "$build/lint/log" || true
 fi
 [ $status -eq 0 ] && echo "lint: ok"

@@ -15,7 +15,7 @@ packages_for() {
       libgmock-dev libbenchmark-dev libcli11-dev nlohmann-json3-dev libprotobuf-dev \
       protobuf-compiler llvm-19-dev zlib1g-dev libzstd-dev libdnnl-dev ocl-icd-opencl-dev ;;
     test) echo python3 python3-venv ca-certificates ;;
-    lint) echo python3 clang-format clang-tidy codespell ;;
+    lint) echo python3 clang-format clang-tidy-19 codespell ;;
     fuzz) echo clang-19 libclang-rt-19-dev ;;
     *) echo "setup.sh: unknown need '$1' (build, test, lint, fuzz)" >&2; exit 2 ;;
   esac

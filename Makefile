@@ -71,4 +71,4 @@ clean:
 	rm -rf build
 
 help:
-	@sed -n '3,15s/^# \{0,1\}//p' Makefile
+	@sed -n '5,15s/^# \{0,1\}//p' Makefile

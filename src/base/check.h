@@ -22,8 +22,8 @@ enum class ErrorKind {
 /// The user's input or options are wrong. The message says what was expected and what was found.
 class UserError : public std::runtime_error {
  public:
-  UserError(ErrorKind kind, std::string message)
-      : std::runtime_error(std::move(message)), kind_(kind) {}
+  UserError(ErrorKind kind, const std::string& message)
+      : std::runtime_error(message), kind_(kind) {}
   ErrorKind kind() const { return kind_; }
 
  private:
@@ -48,15 +48,15 @@ template <typename... Args>
 }  // namespace tessera
 
 /// Always-on invariant: `TESSERA_CHECK(a < b, "a = {}", a)`; failing is a defect of Tessera.
-#define TESSERA_CHECK(condition, ...)                                                          \
-  do {                                                                                         \
-    if (!(condition)) [[unlikely]]                                                             \
-      ::tessera::fail_check(__FILE__, __LINE__, #condition, ::fmt::format("" __VA_ARGS__));    \
+#define TESSERA_CHECK(condition, ...)                                                       \
+  do {                                                                                      \
+    if (!(condition)) [[unlikely]]                                                          \
+      ::tessera::fail_check(__FILE__, __LINE__, #condition, ::fmt::format("" __VA_ARGS__)); \
   } while (false)
 
 /// Validates the user's input: `TESSERA_USER_CHECK(rank == 4, "rank must be 4, found {}", rank)`.
-#define TESSERA_USER_CHECK(condition, ...)                                                     \
-  do {                                                                                         \
-    if (!(condition)) [[unlikely]]                                                             \
-      ::tessera::fail_user(::tessera::ErrorKind::invalid_input, __VA_ARGS__);                  \
+#define TESSERA_USER_CHECK(condition, ...)                                    \
+  do {                                                                        \
+    if (!(condition)) [[unlikely]]                                            \
+      ::tessera::fail_user(::tessera::ErrorKind::invalid_input, __VA_ARGS__); \
   } while (false)

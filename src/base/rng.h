@@ -27,7 +27,8 @@ class Rng {
   /// Uniform integer in [low, high], both inclusive. REQUIRES: low <= high.
   int64_t integer(int64_t low, int64_t high) {
     const uint64_t range = static_cast<uint64_t>(high) - static_cast<uint64_t>(low) + 1;
-    return static_cast<int64_t>(static_cast<uint64_t>(low) + (range == 0 ? next() : next() % range));
+    return static_cast<int64_t>(static_cast<uint64_t>(low) +
+                                (range == 0 ? next() : next() % range));
   }
 
   /// Standard normal (Box–Muller, one of the pair).

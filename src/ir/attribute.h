@@ -23,7 +23,17 @@ using AttrValue = std::variant<int64_t, double, std::string, std::vector<int64_t
 /// Ordered by name, so that printing and hashing are canonical.
 using AttrMap = std::map<std::string, AttrValue, std::less<>>;
 
-enum class AttrKind : uint8_t { integer, real, string, integers, reals, strings, dtype, dims, tensor };
+enum class AttrKind : uint8_t {
+  integer,
+  real,
+  string,
+  integers,
+  reals,
+  strings,
+  dtype,
+  dims,
+  tensor
+};
 
 inline AttrKind kind_of(const AttrValue& value) { return static_cast<AttrKind>(value.index()); }
 std::string_view to_string(AttrKind kind);

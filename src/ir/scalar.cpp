@@ -205,9 +205,8 @@ Expr ExprPool::primitive(Prim prim, std::span<const Expr> args) {
                 to_string(first.type()), to_string(last.type()));
   if (auto simpler = simplify(prim, args)) return *simpler;
   const DType type = gives_boolean(prim) ? DType::boolean : first.type();
-  const bool all_constant = std::all_of(args.begin(), args.end(), [](Expr e) {
-    return e.node().kind == ExprKind::constant;
-  });
+  const bool all_constant = std::all_of(args.begin(), args.end(),
+                                        [](Expr e) { return e.node().kind == ExprKind::constant; });
   if (all_constant && prim != Prim::select) {
     const Scalar b = args.size() > 1 ? scalar_of(args[1].node()) : Scalar{};
     return make_constant(*this, apply(prim, first.type(), scalar_of(args[0].node()), b), type);
@@ -236,9 +235,8 @@ Expr ExprPool::reduce(Reduction reduction, Expr variable, Expr extent, Expr body
   TESSERA_CHECK(free.kind == Var::Kind::free, "a reduction binds a fresh variable");
   if (is_integer_constant(extent, 1)) {
     const Expr zero = integer(0);
-    return rewrite(body, [&](Expr e) {
-      return e == variable ? std::optional(zero) : std::nullopt;
-    });
+    return rewrite(body,
+                   [&](Expr e) { return e == variable ? std::optional(zero) : std::nullopt; });
   }
   ExprNode n;
   n.kind = ExprKind::reduce;

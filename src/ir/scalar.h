@@ -13,7 +13,8 @@
 //  * Integers wrap modulo 2^bits at every primitive; bool is {0,1}. `div` of integers truncates
 //    toward zero and by zero gives 0; `floor_div` and `mod` round toward minus infinity.
 //  * `cast` float→integer truncates, NaN gives 0, see float_to_integer(); →bool is x != 0.
-//  * `min` and `max` of floats return NaN if either is NaN. Comparisons with NaN are false, `ne` true.
+//  * `min` and `max` of floats return NaN if either is NaN. Comparisons with NaN are false, `ne`
+//  true.
 //  * `select(c, a, b)` is lazy: only the chosen branch is evaluated, so it may guard a read.
 //  * A read outside the tensor that no `select` guards: if the index holds a `read`, the user's
 //    data is wrong (UserError); otherwise the meaning is (InternalError).
@@ -40,13 +41,15 @@
 namespace tessera::ir {
 
 // name, arity, result: same as the first operand unless `boolean`
-#define TESSERA_SCALAR_PRIMITIVES(X)                                                             \
-  X(neg, 1) X(abs, 1) X(sign, 1) X(floor, 1) X(ceil, 1) X(round, 1) X(trunc, 1) X(sqrt, 1)       \
-  X(exp, 1) X(expm1, 1) X(log, 1) X(log1p, 1) X(sin, 1) X(cos, 1) X(asin, 1) X(acos, 1)          \
-  X(atan, 1) X(tanh, 1) X(erf, 1) X(is_nan, 1) X(logical_not, 1) X(bit_not, 1)                   \
-  X(add, 2) X(sub, 2) X(mul, 2) X(div, 2) X(floor_div, 2) X(mod, 2) X(fmod, 2) X(pow, 2)         \
-  X(min, 2) X(max, 2) X(eq, 2) X(ne, 2) X(lt, 2) X(le, 2) X(logical_and, 2) X(logical_or, 2)     \
-  X(bit_and, 2) X(bit_or, 2) X(bit_xor, 2) X(shift_left, 2) X(shift_right, 2) X(select, 3)
+#define TESSERA_SCALAR_PRIMITIVES(X)                                                               \
+  X(neg, 1)                                                                                        \
+  X(abs, 1) X(sign, 1) X(floor, 1) X(ceil, 1) X(round, 1) X(trunc, 1) X(sqrt, 1) X(exp, 1)         \
+      X(expm1, 1) X(log, 1) X(log1p, 1) X(sin, 1) X(cos, 1) X(asin, 1) X(acos, 1) X(atan, 1)       \
+          X(tanh, 1) X(erf, 1) X(is_nan, 1) X(logical_not, 1) X(bit_not, 1) X(add, 2) X(sub, 2)    \
+              X(mul, 2) X(div, 2) X(floor_div, 2) X(mod, 2) X(fmod, 2) X(pow, 2) X(min, 2)         \
+                  X(max, 2) X(eq, 2) X(ne, 2) X(lt, 2) X(le, 2) X(logical_and, 2) X(logical_or, 2) \
+                      X(bit_and, 2) X(bit_or, 2) X(bit_xor, 2) X(shift_left, 2) X(shift_right, 2)  \
+                          X(select, 3)
 
 /// `round` is to nearest even; `sign` of NaN is NaN, of ±0 is ±0; `fmod` truncates like C;
 /// `shift_right` is logical on unsigned and arithmetic on signed integers.
@@ -82,13 +85,13 @@ struct Var {
 struct ExprNode {
   ExprKind kind = ExprKind::constant;
   DType type = DType::i64;
-  Prim prim = Prim::add;                ///< of a primitive
+  Prim prim = Prim::add;                 ///< of a primitive
   Reduction reduction = Reduction::sum;  ///< of a reduce
-  Var var;                              ///< of a variable, and the variable that a reduce binds
-  uint32_t input = 0;                   ///< of a read: the number of the input tensor
-  int64_t bits = 0;  ///< of a constant: the integer, or the bit pattern of the double
-  uint32_t size = 0;  ///< of a size: index into ExprPool::sizes()
-  uint32_t height = 0;  ///< height of the reductions inside: 0 when there is none
+  Var var;                               ///< of a variable, and the variable that a reduce binds
+  uint32_t input = 0;                    ///< of a read: the number of the input tensor
+  int64_t bits = 0;          ///< of a constant: the integer, or the bit pattern of the double
+  uint32_t size = 0;         ///< of a size: index into ExprPool::sizes()
+  uint32_t height = 0;       ///< height of the reductions inside: 0 when there is none
   std::vector<ExprId> args;  ///< operands · indices of a read · {extent, body} of a reduce
 };
 
@@ -193,20 +196,20 @@ inline Expr literal_like(Expr x, const sym::Expr& value) {
   return cast(x.pool->size_of(value), x.type());
 }
 
-#define TESSERA_BINARY(spelling, prim)                                                            \
-  inline Expr spelling(Expr a, Expr b) { return binary(Prim::prim, a, b); }                       \
-  inline Expr spelling(Expr a, double b) { return binary(Prim::prim, a, literal_like(a, b)); }    \
-  inline Expr spelling(double a, Expr b) { return binary(Prim::prim, literal_like(b, a), b); }    \
-  inline Expr spelling(Expr a, int b) { return spelling(a, static_cast<double>(b)); }             \
-  inline Expr spelling(int a, Expr b) { return spelling(static_cast<double>(a), b); }             \
-  inline Expr spelling(Expr a, int64_t b) {                                                       \
-    return binary(Prim::prim, a, literal_like(a, sym::Expr(b)));                                  \
-  }                                                                                               \
-  inline Expr spelling(Expr a, const sym::Expr& b) {                                              \
-    return binary(Prim::prim, a, literal_like(a, b));                                             \
-  }                                                                                               \
-  inline Expr spelling(const sym::Expr& a, Expr b) {                                              \
-    return binary(Prim::prim, literal_like(b, a), b);                                             \
+#define TESSERA_BINARY(spelling, prim)                                                         \
+  inline Expr spelling(Expr a, Expr b) { return binary(Prim::prim, a, b); }                    \
+  inline Expr spelling(Expr a, double b) { return binary(Prim::prim, a, literal_like(a, b)); } \
+  inline Expr spelling(double a, Expr b) { return binary(Prim::prim, literal_like(b, a), b); } \
+  inline Expr spelling(Expr a, int b) { return spelling(a, static_cast<double>(b)); }          \
+  inline Expr spelling(int a, Expr b) { return spelling(static_cast<double>(a), b); }          \
+  inline Expr spelling(Expr a, int64_t b) {                                                    \
+    return binary(Prim::prim, a, literal_like(a, sym::Expr(b)));                               \
+  }                                                                                            \
+  inline Expr spelling(Expr a, const sym::Expr& b) {                                           \
+    return binary(Prim::prim, a, literal_like(a, b));                                          \
+  }                                                                                            \
+  inline Expr spelling(const sym::Expr& a, Expr b) {                                           \
+    return binary(Prim::prim, literal_like(b, a), b);                                          \
   }
 TESSERA_BINARY(operator+, add)
 TESSERA_BINARY(operator-, sub)

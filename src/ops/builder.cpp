@@ -71,13 +71,12 @@ std::vector<Val> Builder::op_n(std::string_view op, std::vector<Val> inputs, ir:
   return results;
 }
 
-Val Builder::op(std::string_view op, std::vector<Val> inputs, ir::AttrMap attrs,
-                std::string name) {
+Val Builder::op(std::string_view op, std::vector<Val> inputs, ir::AttrMap attrs, std::string name) {
   return op_n(op, std::move(inputs), std::move(attrs), {}, std::move(name)).front();
 }
 
-#define TESSERA_VAL_OPERATOR(symbol, name)                                               \
-  Val operator symbol(Val a, Val b) { return a.builder->op(name, {a, b}); }              \
+#define TESSERA_VAL_OPERATOR(symbol, name)                                                  \
+  Val operator symbol(Val a, Val b) { return a.builder->op(name, {a, b}); }                 \
   Val operator symbol(Val a, double b) { return a symbol a.builder->scalar(b, a.dtype()); } \
   Val operator symbol(double a, Val b) { return b.builder->scalar(a, b.dtype()) symbol b; }
 TESSERA_VAL_OPERATOR(+, "add")
@@ -108,9 +107,9 @@ Val concat(std::vector<Val> parts, int64_t axis) {
   return b.op("concat", std::move(parts), {{"axis", axis}});
 }
 Val slice(Val x, std::vector<int64_t> axes, ir::Dims starts, ir::Dims ends) {
-  return x.builder->op("slice", {x},
-                       {{"axes", std::move(axes)}, {"starts", std::move(starts)},
-                        {"ends", std::move(ends)}});
+  return x.builder->op(
+      "slice", {x},
+      {{"axes", std::move(axes)}, {"starts", std::move(starts)}, {"ends", std::move(ends)}});
 }
 Val unsqueeze(Val x, std::vector<int64_t> axes) {
   return x.builder->op("unsqueeze", {x}, {{"axes", std::move(axes)}});

@@ -39,7 +39,8 @@ std::vector<Tensor> evaluate_node(const OpDef& def, const ir::AttrMap& attrs,
                                   const EvalOptions& options);
 
 /// A whole graph. `inputs` in the order of graph.inputs(), of the declared concrete shapes. Frees
-/// intermediate tensors after their last use. Throws UserError for nodes that cannot be interpreted.
+/// intermediate tensors after their last use. Throws UserError for nodes that cannot be
+/// interpreted.
 std::vector<Tensor> evaluate(const ir::Graph& graph, std::span<const Tensor> inputs,
                              const EvalOptions& options = {});
 

@@ -16,8 +16,8 @@ TEST(Evaluate, multiplies_matrices) {
   b.output("z", matmul(x, y) + 1.0);
   const ir::Graph graph = std::move(b).finish();
   const std::vector<double> xs{1, 2, 3, 4, 5, 6}, ys{1, 0, -1};
-  const auto result = evaluate(graph, std::vector<Tensor>{Tensor::from_floats(xs, {2, 3}),
-                                                          Tensor::from_floats(ys, {3, 1})});
+  const auto result = evaluate(
+      graph, std::vector<Tensor>{Tensor::from_floats(xs, {2, 3}), Tensor::from_floats(ys, {3, 1})});
   ASSERT_EQ(result.size(), 1u);
   EXPECT_EQ(result[0].shape(), (Shape{2, 1}));
   EXPECT_EQ(result[0].float_at(0), -1.0);

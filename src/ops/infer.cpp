@@ -28,11 +28,10 @@ void check_signature(const OpDef& def, size_t input_count, const ir::AttrMap& at
       if (a.name == name) known = &a;
     TESSERA_USER_CHECK(known != nullptr, "{}: unknown attribute '{}'", def.name, name);
     const ir::AttrKind kind = ir::kind_of(value);
-    const bool fits =
-        kind == known->kind ||
-        (known->kind == ir::AttrKind::dims && kind == ir::AttrKind::integers) ||
-        (known->kind == ir::AttrKind::integers && kind == ir::AttrKind::dims) ||
-        (known->kind == ir::AttrKind::real && kind == ir::AttrKind::integer);
+    const bool fits = kind == known->kind ||
+                      (known->kind == ir::AttrKind::dims && kind == ir::AttrKind::integers) ||
+                      (known->kind == ir::AttrKind::integers && kind == ir::AttrKind::dims) ||
+                      (known->kind == ir::AttrKind::real && kind == ir::AttrKind::integer);
     TESSERA_USER_CHECK(fits, "{}: attribute '{}' must be {}, found {}", def.name, name,
                        to_string(known->kind), to_string(kind));
   }
@@ -65,8 +64,7 @@ ir::Graph decompose(const OpDef& def, const InputTypes& inputs, const ir::AttrMa
   Decomposition context(def, attrs, builder, std::move(arguments),
                         {regions.begin(), regions.end()});
   const std::vector<Val> results = def.decompose(context);
-  for (size_t k = 0; k < results.size(); ++k)
-    builder.output(fmt::format("out{}", k), results[k]);
+  for (size_t k = 0; k < results.size(); ++k) builder.output(fmt::format("out{}", k), results[k]);
   return std::move(builder).finish();
 }
 

@@ -107,8 +107,7 @@ void MeaningBuilder::require_equal(const Size& lhs, const Size& rhs, std::string
   if (lhs == rhs) return;
   if ((lhs - rhs).is_constant())
     fail(fmt::format("{} ({} and {})", message, lhs.to_string(), rhs.to_string()));
-  meaning_.requirements.push_back(
-      {ir::Requirement::Kind::equal, lhs, rhs, std::move(message)});
+  meaning_.requirements.push_back({ir::Requirement::Kind::equal, lhs, rhs, std::move(message)});
 }
 
 void MeaningBuilder::require_at_least(const Size& lhs, const Size& rhs, std::string message) {
@@ -116,8 +115,7 @@ void MeaningBuilder::require_at_least(const Size& lhs, const Size& rhs, std::str
     if (*difference >= 0) return;
     fail(fmt::format("{} ({} < {})", message, lhs.to_string(), rhs.to_string()));
   }
-  meaning_.requirements.push_back(
-      {ir::Requirement::Kind::at_least, lhs, rhs, std::move(message)});
+  meaning_.requirements.push_back({ir::Requirement::Kind::at_least, lhs, rhs, std::move(message)});
 }
 
 void MeaningBuilder::fail(const std::string& message) const {
@@ -141,8 +139,9 @@ Dims broadcast(MeaningBuilder& b, const Dims& x, const Dims& y) {
       d = shorter[i];
       continue;
     }
-    b.require_equal(d, shorter[i], fmt::format("shapes {} and {} do not broadcast",
-                                               sym::to_string(x), sym::to_string(y)));
+    b.require_equal(
+        d, shorter[i],
+        fmt::format("shapes {} and {} do not broadcast", sym::to_string(x), sym::to_string(y)));
     if (shorter[i].is_constant()) d = shorter[i];
   }
   return result;

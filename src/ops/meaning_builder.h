@@ -73,10 +73,18 @@ class MeaningBuilder : public AttrReader {
   using Body = std::function<Expr(Expr)>;
   /// Reductions over [0, extent). `sum` and `prod` of f16 and bf16 accumulate in f32 and are
   /// rounded back once. An extent may be an expression of outer indices (triangular sums).
-  Expr sum(const Size& extent, const Body& body) { return reduce(ir::Reduction::sum, extent, body); }
-  Expr prod(const Size& extent, const Body& body) { return reduce(ir::Reduction::prod, extent, body); }
-  Expr max(const Size& extent, const Body& body) { return reduce(ir::Reduction::max, extent, body); }
-  Expr min(const Size& extent, const Body& body) { return reduce(ir::Reduction::min, extent, body); }
+  Expr sum(const Size& extent, const Body& body) {
+    return reduce(ir::Reduction::sum, extent, body);
+  }
+  Expr prod(const Size& extent, const Body& body) {
+    return reduce(ir::Reduction::prod, extent, body);
+  }
+  Expr max(const Size& extent, const Body& body) {
+    return reduce(ir::Reduction::max, extent, body);
+  }
+  Expr min(const Size& extent, const Body& body) {
+    return reduce(ir::Reduction::min, extent, body);
+  }
   Expr reduce(ir::Reduction reduction, const Size& extent, const Body& body);
   Expr reduce(ir::Reduction reduction, Expr extent, const Body& body);
   /// Nested reductions over several extents; `body` receives one index per extent.

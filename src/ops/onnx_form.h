@@ -96,8 +96,8 @@ class OnnxExport {
 
 /// One version of one ONNX operator that maps to a record.
 struct OnnxForm {
-  std::string op;          ///< ONNX op_type
-  int since = 1;           ///< first operator set version of this form
+  std::string op;           ///< ONNX op_type
+  int since = 1;            ///< first operator set version of this form
   std::string domain = {};  ///< "" is ai.onnx
   /// Null: inputs in order, attributes of the same names (others are an error unless listed in
   /// `ignored`).

@@ -36,7 +36,9 @@ class Decomposition : public AttrReader {
  public:
   Decomposition(const OpDef& def, const ir::AttrMap& attrs, Builder& builder,
                 std::vector<Val> inputs, std::vector<std::shared_ptr<const ir::Graph>> regions)
-      : AttrReader(def, attrs), builder_(&builder), inputs_(std::move(inputs)),
+      : AttrReader(def, attrs),
+        builder_(&builder),
+        inputs_(std::move(inputs)),
         regions_(std::move(regions)) {}
 
   Builder& builder() const { return *builder_; }
@@ -93,7 +95,8 @@ struct Sample {
   ir::AttrMap attrs = {};
 };
 /// Samples of one f32 input of each given shape / of several inputs.
-Sample sample(std::initializer_list<int64_t> shape, DType type = DType::f32, ir::AttrMap attrs = {});
+Sample sample(std::initializer_list<int64_t> shape, DType type = DType::f32,
+              ir::AttrMap attrs = {});
 Sample sample(std::vector<std::vector<int64_t>> shapes, ir::AttrMap attrs = {},
               DType type = DType::f32);
 

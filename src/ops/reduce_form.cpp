@@ -60,15 +60,15 @@ std::vector<OnnxForm> reduction_forms(const std::string& record, const std::stri
   return {attribute_form, input_form};
 }
 
-OpDef reduction_record(std::string name, std::string doc, std::string onnx_op,
-                       int axes_input_since, ReductionBody body) {
+OpDef reduction_record(std::string name, std::string doc, std::string onnx_op, int axes_input_since,
+                       ReductionBody body) {
   OpDef def;
   def.name = name;
   def.doc = std::move(doc);
   def.inputs = {{"x"}};
-  def.attrs = {{.name = "axes", .kind = ir::AttrKind::integers,
-                .default_value = std::vector<int64_t>{}},
-               {.name = "keepdims", .default_value = int64_t{1}}};
+  def.attrs = {
+      {.name = "axes", .kind = ir::AttrKind::integers, .default_value = std::vector<int64_t>{}},
+      {.name = "keepdims", .default_value = int64_t{1}}};
   def.meaning = [body = std::move(body)](MeaningBuilder& b) {
     const TensorArg x = b.in(0);
     ReducedAxes reduced;

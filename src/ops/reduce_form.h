@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What all reductions over axes share: attributes, output shape, and the ONNX forms, in which `axes`
-// moved from an attribute to an input.
+// What all reductions over axes share: attributes, output shape, and the ONNX forms, in which
+// `axes` moved from an attribute to an input.
 #pragma once
 
 #include <functional>
@@ -24,8 +24,8 @@ using ReductionBody = std::function<Expr(MeaningBuilder&, const TensorArg&, cons
 
 /// A record with attributes `axes` (ints; empty reduces all) and `keepdims`. `axes_input_since` is
 /// the operator set in which ONNX made `axes` an input.
-OpDef reduction_record(std::string name, std::string doc, std::string onnx_op,
-                       int axes_input_since, ReductionBody body);
+OpDef reduction_record(std::string name, std::string doc, std::string onnx_op, int axes_input_since,
+                       ReductionBody body);
 
 /// The ONNX forms of such a record: importing turns `noop_with_empty_axes` into an identity.
 std::vector<OnnxForm> reduction_forms(const std::string& record, const std::string& onnx_op,

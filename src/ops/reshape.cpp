@@ -10,7 +10,8 @@ namespace {
 void reshape_meaning(MeaningBuilder& b) {
   const TensorArg x = b.in(0);
   const Dims shape = b.dims("shape");
-  b.require_equal(sym::product(x.shape()), sym::product(shape), "reshape changes the element count");
+  b.require_equal(sym::product(x.shape()), sym::product(shape),
+                  "reshape changes the element count");
   b.output(shape, [&](std::span<const Expr> i) {
     const Dims& from = x.shape();
     Indices source(from.size());
@@ -83,10 +84,11 @@ OpDef reshape() {
       .attrs = {{.name = "shape", .kind = ir::AttrKind::dims}},
       .meaning = reshape_meaning,
       .onnx = {{.op = "Reshape",
-                .import = [](OnnxImport& c) {
-                  const auto ints = c.attr_ints("shape", {});
-                  return import_reshape(c, {ints.begin(), ints.end()});
-                }},
+                .import =
+                    [](OnnxImport& c) {
+                      const auto ints = c.attr_ints("shape", {});
+                      return import_reshape(c, {ints.begin(), ints.end()});
+                    }},
                {.op = "Reshape",
                 .since = 5,
                 .import = [](OnnxImport& c) { return import_reshape(c, c.dims(1)); },

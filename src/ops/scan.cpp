@@ -34,8 +34,7 @@ std::vector<ir::ValueType> infer_scan(const Opaque::Context& c) {
     if (k < states)
       TESSERA_USER_CHECK(type == *c.inputs[k], "scan: state {} changes its type from {} to {}", k,
                          c.inputs[k]->to_string(), type.to_string());
-    else
-      type.shape.insert(type.shape.begin(), length);
+    else type.shape.insert(type.shape.begin(), length);
     types.push_back(std::move(type));
   }
   return types;

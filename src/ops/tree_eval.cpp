@@ -51,8 +51,7 @@ class TreeWalker {
  private:
   // Floats narrower than f32 are computed in f32 (scalar.h, Semantics).
   Scalar rounded(Scalar value, DType type) const {
-    if (!wide_ && is_float(type) && type != DType::f64)
-      value.real = static_cast<float>(value.real);
+    if (!wide_ && is_float(type) && type != DType::f64) value.real = static_cast<float>(value.real);
     return value;
   }
 

@@ -35,6 +35,13 @@ Expr make_atom(Atom atom) {
   return e;
 }
 
+Expr::Expr(int64_t constant) : constant_(constant) {}
+Expr::~Expr() = default;
+Expr::Expr(const Expr& other) = default;
+Expr::Expr(Expr&& other) noexcept = default;
+Expr& Expr::operator=(const Expr& other) = default;
+Expr& Expr::operator=(Expr&& other) noexcept = default;
+
 bool Atom::operator==(const Atom& o) const {
   return kind == o.kind && name == o.name && args == o.args;
 }
@@ -78,9 +85,9 @@ std::optional<std::string> Expr::as_symbol() const {
 }
 
 void Expr::add_term(const Term& term) {
-  auto at = std::lower_bound(
-      terms_.begin(), terms_.end(), term,
-      [](const Term& a, const Term& b) { return compare(a.factors, b.factors) < 0; });
+  auto at = std::lower_bound(terms_.begin(), terms_.end(), term, [](const Term& a, const Term& b) {
+    return compare(a.factors, b.factors) < 0;
+  });
   if (at == terms_.end() || !(at->factors == term.factors)) {
     terms_.insert(at, term);
     return;
@@ -181,8 +188,7 @@ Expr operation(AtomKind kind, const Expr& a, const Expr& b) {
 Expr floor_div(const Expr& a, const Expr& b) {
   if (b.is_constant() && b.constant_part() == 0)
     fail_user(ErrorKind::invalid_input, "division of {} by zero", a.to_string());
-  if (a.is_constant() && b.is_constant())
-    return floor_div(a.constant_part(), b.constant_part());
+  if (a.is_constant() && b.is_constant()) return floor_div(a.constant_part(), b.constant_part());
   if (b == Expr(1)) return a;
   if (a == b) return 1;  // sizes that are divided by are positive wherever the result is used
   if (!b.is_constant()) {

@@ -20,14 +20,18 @@ struct Atom;
 /// Arithmetic throws UserError(invalid_input) when a coefficient overflows 64 bits.
 class Expr {
  public:
-  Expr(int64_t constant = 0) : constant_(constant) {}  // implicit: dimensions are often numbers
+  Expr(int64_t constant = 0);  // implicit: dimensions are often numbers
+  // Out of line, where Term is complete.
+  ~Expr();
+  Expr(const Expr& other);
+  Expr(Expr&& other) noexcept;
+  Expr& operator=(const Expr& other);
+  Expr& operator=(Expr&& other) noexcept;
   static Expr symbol(std::string name);
 
-  bool is_constant() const { return terms_.empty(); }
+  bool is_constant() const;
   /// The value, if the expression holds no symbol.
-  std::optional<int64_t> constant() const {
-    return is_constant() ? std::optional(constant_) : std::nullopt;
-  }
+  std::optional<int64_t> constant() const;
   /// The name, if the expression is exactly one symbol.
   std::optional<std::string> as_symbol() const;
 
@@ -73,6 +77,11 @@ struct Term {
   std::vector<Atom> factors;  ///< sorted
   bool operator==(const Term& other) const;
 };
+
+inline bool Expr::is_constant() const { return terms_.empty(); }
+inline std::optional<int64_t> Expr::constant() const {
+  return is_constant() ? std::optional(constant_) : std::nullopt;
+}
 
 /// ⌊a / b⌋ toward negative infinity. Throws UserError when b is the constant 0.
 Expr floor_div(const Expr& a, const Expr& b);

@@ -53,7 +53,9 @@ class Tensor {
   /// Element `i` in row-major order, as double (floats) or int64 (integers and bool).
   double float_at(int64_t i) const { return load_float(data_ + i * size_of(type_), type_); }
   int64_t integer_at(int64_t i) const { return load_integer(data_ + i * size_of(type_), type_); }
-  void set_float(int64_t i, double v) { store_float(mutable_data() + i * size_of(type_), type_, v); }
+  void set_float(int64_t i, double v) {
+    store_float(mutable_data() + i * size_of(type_), type_, v);
+  }
   void set_integer(int64_t i, int64_t v) {
     store_integer(mutable_data() + i * size_of(type_), type_, v);
   }

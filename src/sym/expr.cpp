@@ -201,6 +201,8 @@ Expr floor_div(const Expr& a, const Expr& b) {
   Expr quotient, rest;
   split_divisible(a, b, quotient, rest);
   if (rest == Expr(0)) return quotient;
+  if (rest.is_constant() && b.is_constant())
+    return quotient + floor_div(rest.constant_part(), b.constant_part());
   return quotient + operation(AtomKind::floor_div, rest, b);
 }
 

@@ -47,7 +47,7 @@ OpDef matmul() {
       .inputs = {{"x"}, {"y"}},
       .meaning = matmul_meaning,
       .onnx = {{.op = "MatMul"}},
-      .samples = {sample({{3, 5}, {5, 2}}), sample({{2, 3, 4}, {4, 7}}), sample({{5}, {5}}),
+      .samples = {sample({{3, 5}, {5, 2}}), sample({{2, 3, 4}, {4, 7}}), sample({std::vector<int64_t>{5}, {5}}),
                   sample({{2, 1, 3, 4}, {3, 4, 2}}), sample({{3, 0}, {0, 2}})},
   };
 }

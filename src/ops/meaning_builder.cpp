@@ -2,6 +2,8 @@
 // Meanings under construction: reads, reductions, broadcasting.
 #include "ops/meaning_builder.h"
 
+#include <optional>
+
 #include "base/check.h"
 #include "ops/op_def.h"
 
@@ -91,8 +93,16 @@ Expr MeaningBuilder::reduce(ir::Reduction reduction, Expr extent, const Body& bo
 Expr MeaningBuilder::reduce(ir::Reduction reduction, std::span<const Size> extents,
                             const std::function<Expr(std::span<const Expr>)>& body) {
   Indices indices;
+  const bool accumulates = reduction == ir::Reduction::sum || reduction == ir::Reduction::prod;
+  std::optional<DType> narrow;  // then all levels work in f32 and the result is rounded once
   std::function<Expr(size_t)> nest = [&](size_t depth) -> Expr {
-    if (depth == extents.size()) return body(indices);
+    if (depth == extents.size()) {
+      const Expr element = body(indices);
+      const DType type = element.type();
+      if (!accumulates || (type != DType::f16 && type != DType::bf16)) return element;
+      narrow = type;
+      return ir::cast(element, DType::f32);
+    }
     return reduce(reduction, extents[depth], [&](Expr i) {
       indices.push_back(i);
       const Expr inner = nest(depth + 1);
@@ -100,7 +110,8 @@ Expr MeaningBuilder::reduce(ir::Reduction reduction, std::span<const Size> exten
       return inner;
     });
   };
-  return nest(0);
+  const Expr result = nest(0);
+  return narrow ? ir::cast(result, *narrow) : result;
 }
 
 void MeaningBuilder::require_equal(const Size& lhs, const Size& rhs, std::string message) {

@@ -15,7 +15,7 @@ Registry::Registry(std::vector<OpDef> records) : records_(std::move(records)) {
     TESSERA_CHECK(kinds == 1, "{} must have a meaning, a decomposition or be opaque", def.name);
     TESSERA_CHECK(by_name_.emplace(def.name, i).second, "two records named {}", def.name);
     for (const OnnxForm& form : def.onnx)
-      by_onnx_.emplace(form.domain + ":" + form.op, FormRef{&def, &form});
+      if (!form.export_only) by_onnx_.emplace(form.domain + ":" + form.op, FormRef{&def, &form});
   }
 }
 

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// Mean over sliding windows.
+#include "ops/pool_form.h"
+
+namespace tessera::ops::records {
+namespace {
+
+// With count_include_pad the divisor counts padding, though not what `ceil_mode` adds beyond it.
+Expr average_pool_count(MeaningBuilder& b, const Windows& windows, std::span<const Expr> i,
+                        bool include_pad) {
+  Expr count = b.integer(1);
+  for (int axis = 0; axis < windows.rank(); ++axis) {
+    const bool beyond = windows.ceil && windows.strides[axis] != 1;
+    if (beyond || (!include_pad && windows.may_leave(axis)))
+      count = count * windows.elements_within(axis, i[axis + 2],
+                                              include_pad ? windows.begin[axis] : 0,
+                                              include_pad ? windows.end[axis] : 0);
+    else count = count * windows.kernel[axis];
+  }
+  return count;
+}
+
+void average_pool_meaning(MeaningBuilder& b) {
+  const TensorArg x = b.in(0);
+  b.check(x.rank() >= 3 && is_float(x.type()), "x must be a float tensor of rank 3 or more");
+  const auto kernel = b.integers("kernel_shape");
+  const Windows windows =
+      windows_of(b, {x.shape().begin() + 2, x.shape().end()}, {kernel.begin(), kernel.end()});
+  Dims shape{x.dim(0), x.dim(1)};
+  for (const Size& s : windows.counts()) shape.push_back(s);
+  b.output(shape, [&](std::span<const Expr> i) {
+    const Expr total = b.reduce(ir::Reduction::sum, windows.kernel, [&](std::span<const Expr> k) {
+      Indices source{i[0], i[1]};
+      for (int axis = 0; axis < windows.rank(); ++axis)
+        source.push_back(windows.position(axis, i[axis + 2], k[axis]));
+      const Expr element = x(source);
+      return windows.guarded(b, std::span(source).subspan(2), element, literal_like(element, 0));
+    });
+    return total / cast(average_pool_count(b, windows, i, b.flag("count_include_pad")), x.type());
+  });
+}
+
+std::vector<Val> import_average_pool(OnnxImport& c) {
+  const ir::Dims x = c.input(0).shape();
+  if (x.size() < 3) c.fail("x must have rank 3 or more");
+  const std::vector<int64_t> kernel = c.attr_ints("kernel_shape", {});
+  ir::AttrMap attrs = import_windows(c, {x.begin() + 2, x.end()}, kernel);
+  attrs.emplace("kernel_shape", kernel);
+  for (const char* flag : {"ceil_mode", "count_include_pad"})
+    if (c.attr_int(flag, 0) != 0) attrs.emplace(flag, int64_t{1});
+  return {c.op("average_pool", {c.input(0)}, attrs)};
+}
+
+}  // namespace
+
+OpDef average_pool() {
+  using Ints = std::vector<int64_t>;
+  std::vector<AttrDef> attrs = window_attrs();
+  attrs.push_back({.name = "kernel_shape", .kind = ir::AttrKind::integers});
+  attrs.push_back({.name = "ceil_mode", .default_value = int64_t{0}});
+  attrs.push_back({.name = "count_include_pad", .default_value = int64_t{0}});
+  return {
+      .name = "average_pool",
+      .doc = "Mean over sliding windows of x[N,C,…], of their elements inside x or of all.",
+      .inputs = {{"x"}},
+      .attrs = attrs,
+      .meaning = average_pool_meaning,
+      .onnx = {{.op = "AveragePool",
+                .import = import_average_pool,
+                .export_ = [](OnnxExport& c) { export_as(c, "AveragePool"); }}},
+      .samples = {sample({1, 2, 6, 6}, DType::f32,
+                         {{"kernel_shape", Ints{3, 3}}, {"strides", Ints{2, 2}},
+                          {"pads", Ints{1, 1, 1, 1}}}),
+                  sample({1, 2, 7}, DType::f32,
+                         {{"kernel_shape", Ints{3}}, {"strides", Ints{2}}, {"pads", Ints{1, 0}},
+                          {"ceil_mode", int64_t{1}}, {"count_include_pad", int64_t{1}}})},
+  };
+}
+
+}  // namespace tessera::ops::records

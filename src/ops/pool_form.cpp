@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// Shared parts of convolution and pooling records.
+#include "ops/pool_form.h"
+
+#include "base/check.h"
+
+namespace tessera::ops {
+
+Size Windows::count(int axis) const {
+  const Size padded = input[axis] + begin[axis] + end[axis];
+  const Size span = (kernel[axis] - 1) * dilations[axis] + 1;
+  if (!ceil) return sym::floor_div(padded - span, strides[axis]) + 1;
+  return sym::min(sym::ceil_div(padded - span, strides[axis]) + 1,
+                  sym::ceil_div(input[axis] + begin[axis], strides[axis]));
+}
+
+std::vector<Size> Windows::counts() const {
+  std::vector<Size> result;
+  for (int axis = 0; axis < rank(); ++axis) result.push_back(count(axis));
+  return result;
+}
+
+Expr Windows::position(int axis, Expr window, Expr element) const {
+  Expr at = window * strides[axis] + element * dilations[axis];
+  return begin[axis] == 0 ? at : at - begin[axis];
+}
+
+bool Windows::may_leave(int axis) const {
+  return begin[axis] > 0 || end[axis] > 0 || (ceil && strides[axis] != 1);
+}
+
+Expr Windows::guarded(MeaningBuilder& b, std::span<const Expr> positions, Expr inside,
+                      Expr outside) const {
+  std::optional<Expr> condition;
+  const auto require = [&](Expr c) { condition = condition ? (*condition && c) : c; };
+  for (int axis = 0; axis < rank(); ++axis) {
+    if (begin[axis] > 0) require(b.integer(0) <= positions[axis]);
+    if (end[axis] > 0 || (ceil && strides[axis] != 1)) require(positions[axis] < input[axis]);
+  }
+  return condition ? ir::select(*condition, inside, outside) : inside;
+}
+
+Expr Windows::elements_within(int axis, Expr window, int64_t before, int64_t after) const {
+  const Expr start = window * strides[axis] - begin[axis];
+  const Expr last = min(floor_div(input[axis] + (after - 1) - start, dilations[axis]),
+                        kernel[axis] - 1);
+  const Expr first = max(-floor_div(start + before, dilations[axis]), 0);
+  return last - first + 1;
+}
+
+Windows windows_of(MeaningBuilder& b, std::vector<Size> input, std::vector<Size> kernel) {
+  Windows w;
+  w.input = std::move(input);
+  w.kernel = std::move(kernel);
+  const size_t rank = w.input.size();
+  b.check(w.kernel.size() == rank, "a kernel of {} axes over {} spatial axes", w.kernel.size(),
+          rank);
+  const auto list = [&](const char* name, size_t size, int64_t fallback) {
+    std::vector<int64_t> values = b.integers(name);
+    if (values.empty()) values.assign(size, fallback);
+    b.check(values.size() == size, "{} needs {} entries, found {}", name, size, values.size());
+    return values;
+  };
+  w.strides = list("strides", rank, 1);
+  w.dilations = list("dilations", rank, 1);
+  const std::vector<int64_t> pads = list("pads", 2 * rank, 0);
+  w.begin.assign(pads.begin(), pads.begin() + static_cast<long>(rank));
+  w.end.assign(pads.begin() + static_cast<long>(rank), pads.end());
+  w.ceil = b.has_attr("ceil_mode") && b.flag("ceil_mode");
+  for (size_t axis = 0; axis < rank; ++axis) {
+    b.check(w.strides[axis] > 0 && w.dilations[axis] > 0, "strides and dilations must be positive");
+    b.require_at_least(w.kernel[axis], 1, "the kernel is empty");
+    b.require_at_least(w.count(static_cast<int>(axis)), 0,
+                       "the kernel is larger than the padded input");
+  }
+  return w;
+}
+
+std::vector<AttrDef> window_attrs() {
+  std::vector<AttrDef> attrs;
+  for (const char* name : {"strides", "dilations", "pads"})
+    attrs.push_back({.name = name, .kind = ir::AttrKind::integers,
+                     .default_value = std::vector<int64_t>{}});
+  return attrs;
+}
+
+ir::AttrMap import_windows(OnnxImport& c, const ir::Dims& input,
+                           const std::vector<int64_t>& kernel) {
+  const size_t rank = kernel.size();
+  const std::vector<int64_t> ones(rank, 1), zeros(2 * rank, 0);
+  const std::vector<int64_t> strides = c.attr_ints("strides", ones);
+  const std::vector<int64_t> dilations = c.attr_ints("dilations", ones);
+  std::vector<int64_t> pads = c.attr_ints("pads", zeros);
+  if (strides.size() != rank || dilations.size() != rank || pads.size() != 2 * rank ||
+      input.size() != rank)
+    c.fail(fmt::format("strides, dilations or pads do not fit a kernel of {} axes over {}", rank,
+                       sym::to_string(input)));
+  for (size_t a = 0; a < rank; ++a)
+    if (strides[a] <= 0 || dilations[a] <= 0) c.fail("strides and dilations must be positive");
+  const std::string mode = c.attr_string("auto_pad", "NOTSET");
+  if (mode == "VALID") pads = zeros;
+  else if (mode == "SAME_UPPER" || mode == "SAME_LOWER") {
+    for (size_t a = 0; a < rank; ++a) {
+      const sym::Expr windows = sym::ceil_div(input[a], strides[a]);
+      const sym::Expr needed =
+          (windows - 1) * strides[a] + ((kernel[a] - 1) * dilations[a] + 1) - input[a];
+      const auto total = sym::max(needed, 0).constant();
+      if (!total) c.unsupported("auto_pad over a symbolic extent; bind the input's dimensions");
+      const int64_t small = *total / 2, large = *total - small;
+      pads[a] = mode == "SAME_UPPER" ? small : large;
+      pads[a + rank] = mode == "SAME_UPPER" ? large : small;
+    }
+  } else if (mode != "NOTSET" && !mode.empty()) {
+    c.fail(fmt::format("unknown auto_pad '{}'", mode));
+  }
+  ir::AttrMap attrs;
+  if (strides != ones) attrs.emplace("strides", strides);
+  if (dilations != ones) attrs.emplace("dilations", dilations);
+  if (pads != zeros) attrs.emplace("pads", pads);
+  return attrs;
+}
+
+std::vector<std::string> export_inputs(OnnxExport& c) {
+  std::vector<std::string> names;
+  for (int k = 0; k < static_cast<int>(c.node().inputs.size()); ++k)
+    names.push_back(c.has_input(k) ? c.input(k) : std::string());
+  while (!names.empty() && names.back().empty()) names.pop_back();
+  return names;
+}
+
+void export_as(OnnxExport& c, const std::string& op) {
+  c.result(c.emit(op, export_inputs(c), c.node().attrs,
+                  static_cast<int>(c.node().outputs.size())));
+}
+
+}  // namespace tessera::ops

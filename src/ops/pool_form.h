@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// What convolutions and poolings share: the arithmetic of windows that slide over spatial axes, its
+// attributes, and the resolution of ONNX's auto_pad into explicit pads.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "ops/op_def.h"
+
+namespace tessera::ops {
+
+/// Windows over `rank` spatial axes. Along an axis, element k of window o lies at
+/// o * stride + k * dilation - pad_begin of the input.
+struct Windows {
+  std::vector<Size> input, kernel;
+  std::vector<int64_t> strides, dilations, begin, end;
+  bool ceil = false;
+
+  int rank() const { return static_cast<int>(input.size()); }
+  /// Number of windows along an axis. With `ceil`, a last partial window counts if it starts
+  /// inside the input or its leading padding.
+  Size count(int axis) const;
+  std::vector<Size> counts() const;
+  Expr position(int axis, Expr window, Expr element) const;
+  /// Whether positions may lie outside the input; then reads need a guard.
+  bool may_leave(int axis) const;
+  /// `inside` if all positions are within the input, else `outside`; plain when nothing can leave.
+  Expr guarded(MeaningBuilder& b, std::span<const Expr> positions, Expr inside, Expr outside) const;
+  /// Elements of a window that lie within [-before, input + after) along an axis.
+  Expr elements_within(int axis, Expr window, int64_t before, int64_t after) const;
+};
+
+/// Reads strides, dilations, pads and ceil_mode (where the record has them).
+Windows windows_of(MeaningBuilder& b, std::vector<Size> input, std::vector<Size> kernel);
+
+/// The attributes of windows_of(); an empty list means ones (strides, dilations) or zeros (pads).
+std::vector<AttrDef> window_attrs();
+
+/// Attributes strides, dilations and pads of an ONNX node with auto_pad resolved. `input` are the
+/// spatial extents.
+ir::AttrMap import_windows(OnnxImport& c, const ir::Dims& input,
+                           const std::vector<int64_t>& kernel);
+
+/// Exports the node as `op` with its inputs and the attributes it states.
+void export_as(OnnxExport& c, const std::string& op);
+/// The names of a node's inputs without absent ones at the end.
+std::vector<std::string> export_inputs(OnnxExport& c);
+
+}  // namespace tessera::ops

@@ -66,3 +66,8 @@ function(tessera_find_nlohmann_json target)
   find_package(nlohmann_json REQUIRED)
   target_link_libraries(${target} INTERFACE nlohmann_json::nlohmann_json)
 endfunction()
+
+function(tessera_find_zlib target)
+  find_package(ZLIB REQUIRED)
+  target_link_libraries(${target} INTERFACE ZLIB::ZLIB)
+endfunction()

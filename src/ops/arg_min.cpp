@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// Index of the minimum along one axis.
+#include "ops/op_def.h"
+
+namespace tessera::ops::records {
+namespace {
+
+std::vector<Val> decompose_arg_min(Decomposition& d) {
+  const Val x = d.in(0);
+  const int64_t axis = d.axis("axis", x.rank());
+  const Val extreme = reduce("reduce_min", x, {axis});
+  const Val index = d.op("index_of", {x, extreme},
+                         {{"axis", axis}, {"last", d.integer("select_last_index")}});
+  return {d.flag("keepdims") ? index : squeeze(index, {axis})};
+}
+
+}  // namespace
+
+OpDef arg_min() {
+  return {
+      .name = "arg_min",
+      .doc = "The first (or last) index of the minimum along `axis`; a NaN counts as minimum.",
+      .inputs = {{"x"}},
+      .attrs = {{.name = "axis", .default_value = int64_t{0}},
+                {.name = "keepdims", .default_value = int64_t{1}},
+                {.name = "select_last_index", .default_value = int64_t{0}}},
+      .decompose = decompose_arg_min,
+      .onnx = {{.op = "ArgMin"}},
+      .samples = {sample({3, 5}),
+                  sample({2, 3, 4}, DType::f32, {{"axis", int64_t{-1}}, {"keepdims", int64_t{0}}}),
+                  sample({2, 3, 4}, DType::i32, {{"select_last_index", int64_t{1}}})},
+  };
+}
+
+}  // namespace tessera::ops::records

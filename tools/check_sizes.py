@@ -43,7 +43,8 @@ def long_functions(lines):
     """(first line, length) of each body that opens at column 0 and closes with a `}` there.
 
     The code is formatted, so a function body opens on an unindented line ending in `{` (or on the
-    last, indented line of its parameters) and closes with an unindented `}`."""
+    last, indented line of its parameters) and closes with an unindented `}`. Members of a class are
+    passed over."""
     start = None
     for number, line in enumerate(lines, 1):
         if line.startswith("}"):
@@ -51,7 +52,9 @@ def long_functions(lines):
                 yield start, number - start + 1
             start = None
         elif start is None and line.rstrip().endswith("{") and not line.startswith("#"):
-            start = None if NOT_A_FUNCTION.match(line) else number
+            kind = NOT_A_FUNCTION.match(line)
+            opens_scope = kind and ("namespace" in kind[1] or "extern" in kind[1])
+            start = None if opens_scope else 0 if kind else number
 
 
 def offences(path, lines, framework):

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// Strides of dense tensors.
+#include "codegen/target.h"
+
+#include <algorithm>
+
+namespace tessera::codegen {
+
+std::vector<int64_t> dense_strides(const Shape& shape) {
+  std::vector<int64_t> strides(shape.size());
+  int64_t stride = 1;
+  for (size_t axis = shape.size(); axis-- > 0;) {
+    strides[axis] = stride;
+    stride *= std::max<int64_t>(shape[axis], 1);
+  }
+  return strides;
+}
+
+std::vector<int64_t> dense_strides(const Shape& shape, const std::vector<int>& order) {
+  if (order.empty()) return dense_strides(shape);
+  std::vector<int64_t> strides(shape.size());
+  int64_t stride = 1;
+  for (size_t k = order.size(); k-- > 0;) {
+    strides[order[k]] = stride;
+    stride *= std::max<int64_t>(shape[order[k]], 1);
+  }
+  return strides;
+}
+
+}  // namespace tessera::codegen

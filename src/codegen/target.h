@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the planner asks of a backend: kernels for meanings, and kernels that a library implements.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ir/meaning.h"
+#include "runtime/kernel.h"
+#include "types/tensor.h"
+
+namespace tessera::codegen {
+
+/// A tensor as it lies in memory: element (i0, i1, …) is Σ i_k · strides[k] elements from the start.
+struct View {
+  DType dtype = DType::f32;
+  Shape shape;
+  std::vector<int64_t> strides;
+};
+
+/// The strides of a row-major tensor, and of one whose axes lie in memory in the order `order`
+/// (outermost first).
+std::vector<int64_t> dense_strides(const Shape& shape);
+std::vector<int64_t> dense_strides(const Shape& shape, const std::vector<int>& order);
+
+/// What is applied to each element that a library kernel computes, before it is stored.
+struct PostOp {
+  enum class Kind : uint8_t {
+    relu, clip, linear, sigmoid, swish, hard_swish, tanh, gelu_erf, gelu_tanh, leaky_relu, elu,
+    add, mul,
+  };
+  Kind kind = Kind::relu;
+  double alpha = 0, beta = 0;  ///< clip: bounds; linear: alpha·x + beta; slopes
+  int operand = -1;            ///< of add and mul: the number of the source tensor
+  bool operator==(const PostOp&) const = default;
+};
+
+/// An instance of an operator record to be computed by a library kernel. Sources are the operator's
+/// inputs (an absent one has an empty view) followed by the operands of the epilogue, which
+/// broadcast to the destination.
+struct LibraryRequest {
+  std::string op;
+  ir::AttrMap attrs;
+  std::vector<View> src;
+  std::vector<const Tensor*> constants;  ///< per source: its row-major value when known, or null
+  View dst;
+  std::vector<PostOp> post;
+  int threads = 1;
+};
+
+/// Thread-compatible: one thread at a time makes kernels.
+class Target {
+ public:
+  virtual ~Target() = default;
+  virtual std::string name() const = 0;
+  /// A kernel for each meaning; sizes are known. Sources are the meaning's inputs (row-major;
+  /// absent ones are never read), destinations its outputs.
+  virtual std::vector<std::shared_ptr<const runtime::Kernel>> make_loops(
+      std::vector<ir::Meaning> meanings) = 0;
+  /// Null when no library implements the request.
+  virtual std::shared_ptr<const runtime::Kernel> make_library(const LibraryRequest& request) = 0;
+};
+
+}  // namespace tessera::codegen

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a graph to a plan that runs it.
+#pragma once
+
+#include <memory>
+
+#include "codegen/target.h"
+#include "ir/graph.h"
+#include "runtime/plan.h"
+
+namespace tessera::plan {
+
+struct CompileOptions {
+  int threads = 1;
+  bool fuse = true;  ///< false: one kernel per node
+};
+
+/// REQUIRES: concrete shapes (UserError otherwise). The plan keeps what it needs; `target` must
+/// only live during the call. Throws UserError(unsupported) naming a node that cannot be run.
+std::unique_ptr<runtime::Plan> compile(const ir::Graph& graph, codegen::Target& target,
+                                       const CompileOptions& options);
+
+}  // namespace tessera::plan

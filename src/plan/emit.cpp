@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a finished draft to a program: kernels are made, constants collected, memory assigned.
+#include <algorithm>
+#include <map>
+
+#include "base/check.h"
+#include "ops/attr_reader.h"
+#include "ops/registry.h"
+#include "plan/memory.h"
+#include "plan/opaque_kernel.h"
+#include "plan/passes.h"
+#include "runtime/copy_kernel.h"
+#include "runtime/scan_kernel.h"
+
+namespace tessera::plan {
+namespace {
+
+using runtime::Operand;
+
+class Emitter {
+ public:
+  Emitter(Draft draft, codegen::Target& target, const CompileOptions& options)
+      : d_(std::move(draft)), target_(target), options_(options) {}
+
+  runtime::Program run() {
+    std::erase_if(d_.steps, [](const Step& s) { return s.dead; });
+    place_outputs();
+    make_kernels();
+    find_blocks();
+    program_.arena_bytes = place(blocks_);
+    for (size_t k = 0; k < d_.steps.size(); ++k) launch(k);
+    return std::move(program_);
+  }
+
+ private:
+  // Output k of the program is computed in place where a step makes it in the right form; inputs,
+  // constants, aliases and values that are already another output are copied.
+  void place_outputs() {
+    std::vector<bool> computed(d_.values.size(), false);
+    for (const Step& s : d_.steps)
+      for (ValueId v : s.dst) computed[v] = true;
+    for (uint32_t k = 0; k < d_.outputs.size(); ++k) {
+      ValueId v = d_.outputs[k];
+      if (!computed[v] || d_.values[v].alias || output_of_.contains(v)) {
+        TESSERA_CHECK(d_.values[v].order.empty());
+        Step copy;
+        copy.kind = Step::Kind::copy;
+        copy.src = {v};
+        copy.names = {"copy"};
+        v = d_.add_value(d_.values[v].dtype, d_.values[v].shape);
+        copy.dst = {v};
+        d_.steps.push_back(std::move(copy));
+      }
+      output_of_.emplace(v, k);
+    }
+  }
+
+  codegen::View view(ValueId v) const {
+    if (v == no_value) return {};
+    const Value& value = d_.values[v];
+    return {value.dtype, value.shape,
+            value.alias ? value.alias->strides : codegen::dense_strides(value.shape, value.order)};
+  }
+
+  void make_kernels() {
+    kernels_.resize(d_.steps.size());
+    std::vector<ir::Meaning> meanings;
+    std::vector<size_t> loops;
+    for (size_t k = 0; k < d_.steps.size(); ++k) {
+      Step& s = d_.steps[k];
+      switch (s.kind) {
+        case Step::Kind::loops:
+          loops.push_back(k);
+          meanings.push_back(std::move(s.meaning));
+          break;
+        case Step::Kind::library: kernels_[k] = make_library(s); break;
+        case Step::Kind::scan: kernels_[k] = make_scan(s); break;
+        case Step::Kind::opaque: kernels_[k] = make_opaque_kernel(d_, s); break;
+        case Step::Kind::copy:
+          kernels_[k] = std::make_shared<runtime::CopyKernel>(d_.values[s.dst[0]].bytes());
+          break;
+      }
+    }
+    const auto made = target_.make_loops(std::move(meanings));
+    for (size_t n = 0; n < loops.size(); ++n) kernels_[loops[n]] = made[n];
+  }
+
+  std::shared_ptr<const runtime::Kernel> make_library(const Step& s) {
+    codegen::LibraryRequest request;
+    request.op = s.op;
+    request.attrs = s.attrs;
+    request.post = s.post;
+    request.threads = options_.threads;
+    for (ValueId v : s.src) {
+      request.src.push_back(view(v));
+      const bool known = v != no_value && d_.values[v].constant;
+      request.constants.push_back(known ? &*d_.values[v].constant : nullptr);
+    }
+    request.dst = view(s.dst[0]);
+    auto kernel = target_.make_library(request);
+    TESSERA_CHECK(kernel != nullptr, "{} has no library kernel", s.op);
+    return kernel;
+  }
+
+  std::shared_ptr<const runtime::Kernel> make_scan(const Step& s) {
+    const ops::AttrReader attrs(ops::registry().get("scan"), s.attrs);
+    const auto states = static_cast<size_t>(attrs.integer("states"));
+    const auto scans = static_cast<size_t>(attrs.integer("scans"));
+    runtime::ScanKernel::Signature signature;
+    signature.length = *attrs.dims("length").at(0).constant();
+    signature.reverse = attrs.flag("reverse");
+    const auto step_bytes = [&](ValueId v) {
+      return d_.values[v].bytes() / static_cast<size_t>(std::max<int64_t>(signature.length, 1));
+    };
+    for (size_t k = 0; k < states; ++k)
+      signature.state_bytes.push_back(d_.values[s.src[k]].bytes());
+    for (size_t k = states; k < states + scans; ++k)
+      signature.sequence_bytes.push_back(step_bytes(s.src[k]));
+    signature.invariants = s.src.size() - states - scans;
+    for (size_t k = states; k < s.dst.size(); ++k)
+      signature.result_bytes.push_back(step_bytes(s.dst[k]));
+    return std::make_shared<runtime::ScanKernel>(
+        compile_program(*s.regions[0], target_, options_), std::move(signature));
+  }
+
+  void find_blocks() {
+    for (size_t k = 0; k < d_.steps.size(); ++k) {
+      for (ValueId v : d_.steps[k].dst) touch(v, k);
+      for (ValueId v : d_.steps[k].src)
+        if (v != no_value) touch(v, k);
+      scratch_.push_back(blocks_.size());
+      blocks_.push_back({kernels_[k]->scratch_bytes(), k, k, 0});
+    }
+  }
+
+  void touch(ValueId v, size_t step) {
+    const ValueId root = d_.root(v);
+    if (d_.values[root].constant || d_.values[root].input >= 0 || output_of_.contains(root)) return;
+    const auto [at, inserted] = block_of_.emplace(root, blocks_.size());
+    if (inserted) blocks_.push_back({d_.values[root].bytes(), step, step, 0});
+    blocks_[at->second].last = step;
+  }
+
+  Operand operand(ValueId v) {
+    if (v == no_value) return {};
+    const ValueId root = d_.root(v);
+    const Value& value = d_.values[root];
+    Operand o;
+    if (d_.values[v].alias)
+      o.offset = static_cast<size_t>(d_.values[v].alias->offset) * size_of(value.dtype);
+    if (value.constant) {
+      o.space = Operand::Space::constant;
+      const auto [at, inserted] =
+          constant_of_.emplace(root, static_cast<uint32_t>(program_.constants.size()));
+      if (inserted) program_.constants.push_back(*value.constant);
+      o.index = at->second;
+    } else if (value.input >= 0) {
+      o.space = Operand::Space::input;
+      o.index = static_cast<uint32_t>(value.input);
+    } else if (const auto output = output_of_.find(root); output != output_of_.end()) {
+      o.space = Operand::Space::output;
+      o.index = output->second;
+    } else {
+      o.space = Operand::Space::arena;
+      o.offset += blocks_[block_of_.at(root)].offset;
+    }
+    return o;
+  }
+
+  void launch(size_t k) {
+    const Step& s = d_.steps[k];
+    runtime::Launch launch;
+    launch.kernel = kernels_[k];
+    for (ValueId v : s.src) launch.src.push_back(operand(v));
+    for (ValueId v : s.dst) launch.dst.push_back(operand(v));
+    launch.scratch = blocks_[scratch_[k]].offset;
+    for (const std::string& name : s.names) launch.name += (launch.name.empty() ? "" : "+") + name;
+    for (const std::string& node : s.nodes)
+      if (!node.empty()) launch.nodes.push_back(node);
+    program_.launches.push_back(std::move(launch));
+  }
+
+  Draft d_;
+  codegen::Target& target_;
+  const CompileOptions& options_;
+  runtime::Program program_;
+  std::vector<std::shared_ptr<const runtime::Kernel>> kernels_;
+  std::vector<Block> blocks_;
+  std::vector<size_t> scratch_;  ///< block per step
+  std::map<ValueId, size_t> block_of_;
+  std::map<ValueId, uint32_t> output_of_, constant_of_;
+};
+
+}  // namespace
+
+runtime::Program emit(Draft draft, codegen::Target& target, const CompileOptions& options) {
+  return Emitter(std::move(draft), target, options).run();
+}
+
+}  // namespace tessera::plan

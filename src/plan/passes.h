@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// The planner's passes in the order in which compile() runs them.
+#pragma once
+
+#include "codegen/target.h"
+#include "plan/compile.h"
+#include "plan/draft.h"
+#include "runtime/plan.h"
+
+namespace tessera::plan {
+
+/// The same graph out of inputs, constants and operators that have a meaning or are opaque:
+/// composites are expanded, constant subgraphs evaluated, equal nodes merged, dead ones dropped.
+/// Throws UserError(unsupported) naming a node that cannot be interpreted.
+ir::Graph expand(const ir::Graph& graph);
+
+/// One step per node output. REQUIRES: an expanded graph of known sizes.
+Draft lower(const ir::Graph& graph);
+
+/// Assigns memory, makes kernels. The draft must be ready: every source of a step is a constant, an
+/// input or the destination of an earlier step (or an alias of one).
+runtime::Program emit(Draft draft, codegen::Target& target, const CompileOptions& options);
+
+/// All passes: what compile() and the bodies of recurrences share.
+runtime::Program compile_program(const ir::Graph& graph, codegen::Target& target,
+                                 const CompileOptions& options);
+
+}  // namespace tessera::plan

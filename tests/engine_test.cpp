@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// The CPU engine against the reference, over every sample of every operator record and small
+// graphs.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "backend/cpu/target.h"
+#include "base/rng.h"
+#include "ops/evaluate.h"
+#include "ops/registry.h"
+#include "plan/compile.h"
+
+namespace tessera {
+namespace {
+
+using ops::Builder;
+using ops::Val;
+
+Tensor random_tensor(const ir::ValueType& type, Rng& rng) {
+  Tensor t(type.dtype, type.concrete_shape());
+  for (int64_t i = 0; i < t.size(); ++i) {
+    if (is_float(type.dtype)) t.set_float(i, 2 * rng.uniform() - 1);
+    else t.set_integer(i, rng.integer(0, 1));
+  }
+  return t;
+}
+
+// Compiles, runs twice (the second run must give the same bits) and compares with the float64
+// reference.
+void expect_like_reference(const ir::Graph& graph, const std::string& what, bool fuse = true,
+                           double tolerance = 1e-5) {
+  SCOPED_TRACE(what);
+  Rng rng(7);
+  std::vector<Tensor> inputs;
+  for (ir::NodeId id : graph.inputs())
+    inputs.push_back(random_tensor(graph.node(id).outputs[0], rng));
+  const auto target = backend::cpu::make_target();
+  const auto plan = plan::compile(graph, *target, {.threads = 2, .fuse = fuse});
+  const std::vector<Tensor> found = plan->run(inputs), again = plan->run(inputs);
+  const std::vector<Tensor> expected = ops::evaluate(graph, inputs);
+  ASSERT_EQ(found.size(), expected.size());
+  for (size_t k = 0; k < found.size(); ++k) {
+    EXPECT_TRUE(identical(found[k], again[k])) << "output " << k << " differs from run to run";
+    ASSERT_EQ(found[k].shape(), expected[k].shape());
+    for (int64_t i = 0; i < found[k].size(); ++i) {
+      if (!is_float(found[k].type())) {
+        ASSERT_EQ(found[k].integer_at(i), expected[k].integer_at(i)) << "element " << i;
+        continue;
+      }
+      const double a = found[k].float_at(i), b = expected[k].float_at(i);
+      if (std::isnan(b)) ASSERT_TRUE(std::isnan(a)) << "element " << i;
+      else if (std::isinf(b)) ASSERT_EQ(a, b) << "element " << i;
+      else ASSERT_NEAR(a, b, tolerance * (1 + std::fabs(b))) << "element " << i;
+    }
+  }
+}
+
+TEST(Engine, computes_every_sample_of_every_operator) {
+  for (const ops::OpDef& def : ops::registry().all()) {
+    if (def.impure || def.structural) continue;
+    for (size_t n = 0; n < def.samples.size(); ++n) {
+      const ops::Sample& sample = def.samples[n];
+      Builder b;
+      std::vector<Val> inputs;
+      bool narrow = false;
+      for (size_t k = 0; k < sample.inputs.size(); ++k) {
+        inputs.push_back(b.input(fmt::format("x{}", k), sample.inputs[k]));
+        narrow |= sample.inputs[k].dtype == DType::f16 || sample.inputs[k].dtype == DType::bf16;
+      }
+      const std::string what = fmt::format("{} sample {}", def.name, n);
+      SCOPED_TRACE(what);
+      std::vector<Val> results;
+      try {
+        results = b.op_n(def.name, inputs, sample.attrs);
+      } catch (const UserError& e) {
+        if (e.kind() == ErrorKind::needs_value) continue;  // its shape depends on data
+        throw;
+      }
+      for (size_t k = 0; k < results.size(); ++k) b.output(fmt::format("y{}", k), results[k]);
+      const ir::Graph graph = std::move(b).finish();
+      expect_like_reference(graph, what, true, narrow ? 2e-2 : 1e-5);
+    }
+  }
+}
+
+TEST(Engine, returns_inputs_constants_and_one_value_twice) {
+  Builder b;
+  const Val x = b.input("x", {DType::f32, {2, 3}});
+  const Val y = x * 2.0;
+  b.output("a", x);
+  b.output("b", b.scalar(3, DType::f32));
+  b.output("c", y);
+  b.output("d", y);
+  b.output("e", ops::reshape(y, {3, 2}));
+  expect_like_reference(std::move(b).finish(), "outputs");
+}
+
+TEST(Engine, runs_recurrences) {
+  for (const bool reverse : {false, true}) {
+    Builder body("step");
+    const Val h = body.input("h", {DType::f32, {1, 4}}), x = body.input("x", {DType::f32, {1, 3}});
+    const Val w = body.input("w", {DType::f32, {3, 4}}), r = body.input("r", {DType::f32, {4, 4}});
+    const Val next = ops::tanh(ops::matmul(x, w) + ops::matmul(h, r));
+    body.output("h", next);
+    body.output("y", next * 2.0);
+    const auto region = std::make_shared<const ir::Graph>(std::move(body).finish());
+    Builder b;
+    const Val h0 = b.input("h0", {DType::f32, {1, 4}}), xs = b.input("xs", {DType::f32, {5, 1, 3}});
+    const Val ws = b.input("w", {DType::f32, {3, 4}}), rs = b.input("r", {DType::f32, {4, 4}});
+    const auto out = b.op_n("scan", {h0, xs, ws, rs},
+                            {{"states", int64_t{1}}, {"scans", int64_t{1}}, {"length", ir::Dims{5}},
+                             {"reverse", int64_t{reverse}}},
+                            {region});
+    b.output("last", out[0]);
+    b.output("all", out[1]);
+    expect_like_reference(std::move(b).finish(), "scan");
+  }
+}
+
+TEST(Engine, refuses_inputs_of_another_shape) {
+  Builder b;
+  b.output("y", b.input("x", {DType::f32, {2, 3}}) + 1.0);
+  const ir::Graph graph = std::move(b).finish();
+  const auto target = backend::cpu::make_target();
+  const auto plan = plan::compile(graph, *target, {});
+  EXPECT_THROW(plan->run(std::vector<Tensor>{Tensor(DType::f32, {3, 2})}), UserError);
+  EXPECT_THROW(plan->run(std::vector<Tensor>{}), UserError);
+}
+
+}  // namespace
+}  // namespace tessera

@@ -1,20 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Addition with broadcasting.
-#include "ops/op_def.h"
+#include "ops/elementwise_form.h"
 
 namespace tessera::ops::records {
 
 OpDef add() {
-  return {
-      .name = "add",
-      .doc = "x + y, elementwise under NumPy broadcasting.",
-      .inputs = {{"x"}, {"y"}},
-      .meaning = elementwise([](Expr x, Expr y) { return x + y; }),
-      .traits = {Trait::commutative, Trait::associative},
-      .onnx = {{.op = "Add", .since = 7}},
-      .samples = {sample({{3, 5}, {3, 5}}), sample({{3, 1}, {5}}), sample({{0, 4}, {1, 4}}),
-                  sample({{7}, {7}}, {}, DType::i32)},
-  };
+  return binary_record({.name = "add",
+                        .doc = "x + y, elementwise under NumPy broadcasting; integers wrap.",
+                        .onnx_op = "Add",
+                        .since = 7,
+                        .domain = Domain::numbers,
+                        .traits = {Trait::commutative, Trait::associative}},
+                       [](Expr x, Expr y) { return x + y; });
 }
 
 }  // namespace tessera::ops::records

@@ -1,20 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Exponential.
-#include "ops/op_def.h"
+#include "ops/elementwise_form.h"
 
 namespace tessera::ops::records {
 
-/// e^x, elementwise.
 OpDef exp() {
-  return {
-      .name = "exp",
-      .doc = "e^x, elementwise.",
-      .inputs = {{"x"}},
-      .meaning = elementwise([](Expr x) { return ir::exp(x); }),
-      .traits = {Trait::monotone},
-      .onnx = {{.op = "Exp"}},
-      .samples = {sample({}), sample({0}), sample({3, 5})},
-  };
+  return unary_record(
+      {.name = "exp", .doc = "e^x, elementwise.", .onnx_op = "Exp", .traits = {Trait::monotone}},
+      [](Expr x) { return ir::exp(x); });
 }
 
 }  // namespace tessera::ops::records

@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Natural logarithm.
-#include "ops/op_def.h"
+#include "ops/elementwise_form.h"
 
 namespace tessera::ops::records {
 
 OpDef log() {
-  return {
-      .name = "log",
-      .doc = "ln x, elementwise; NaN below zero.",
-      .inputs = {{"x"}},
-      .meaning = elementwise([](Expr x) { return ir::log(x); }),
-      .traits = {Trait::monotone},
-      .onnx = {{.op = "Log"}},
-      .samples = {sample({}), sample({0}), sample({3, 5})},
-  };
+  return unary_record({.name = "log",
+                       .doc = "The natural logarithm; NaN below 0, −∞ at 0, elementwise.",
+                       .onnx_op = "Log",
+                       .traits = {Trait::monotone}},
+                      [](Expr x) { return ir::log(x); });
 }
 
 }  // namespace tessera::ops::records

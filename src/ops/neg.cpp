@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Negation.
-#include "ops/op_def.h"
+#include "ops/elementwise_form.h"
 
 namespace tessera::ops::records {
 
 OpDef neg() {
-  return {
-      .name = "neg",
-      .doc = "−x, elementwise.",
-      .inputs = {{"x"}},
-      .meaning = elementwise([](Expr x) { return -x; }),
-      .traits = {Trait::involution, Trait::odd},
-      .onnx = {{.op = "Neg"}},
-      .samples = {sample({}), sample({0}), sample({3, 5})},
-  };
+  return unary_record({.name = "neg",
+                       .doc = "−x, elementwise; integers wrap.",
+                       .onnx_op = "Neg",
+                       .domain = Domain::signed_numbers,
+                       .traits = {Trait::involution, Trait::odd}},
+                      [](Expr x) { return -x; });
 }
 
 }  // namespace tessera::ops::records

@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Logistic function.
-#include "ops/op_def.h"
+#include "ops/elementwise_form.h"
 
 namespace tessera::ops::records {
 
 OpDef sigmoid() {
-  return {
-      .name = "sigmoid",
-      .doc = "1 / (1 + e^−x), elementwise.",
-      .inputs = {{"x"}},
-      .meaning = elementwise([](Expr x) { return 1 / (1 + ir::exp(-x)); }),
-      .traits = {Trait::monotone},
-      .onnx = {{.op = "Sigmoid"}},
-      .samples = {sample({}), sample({0}), sample({3, 5})},
-  };
+  return unary_record({.name = "sigmoid",
+                       .doc = "1 / (1 + e^−x), elementwise.",
+                       .onnx_op = "Sigmoid",
+                       .traits = {Trait::monotone}},
+                      [](Expr x) { return 1 / (1 + ir::exp(-x)); });
 }
 
 }  // namespace tessera::ops::records

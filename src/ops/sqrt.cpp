@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Square root.
-#include "ops/op_def.h"
+#include "ops/elementwise_form.h"
 
 namespace tessera::ops::records {
 
 OpDef sqrt() {
-  return {
-      .name = "sqrt",
-      .doc = "√x, elementwise; NaN below zero.",
-      .inputs = {{"x"}},
-      .meaning = elementwise([](Expr x) { return ir::sqrt(x); }),
-      .traits = {Trait::monotone},
-      .onnx = {{.op = "Sqrt"}},
-      .samples = {sample({}), sample({0}), sample({3, 5})},
-  };
+  return unary_record({.name = "sqrt",
+                       .doc = "The square root; NaN below 0, elementwise.",
+                       .onnx_op = "Sqrt",
+                       .traits = {Trait::monotone}},
+                      [](Expr x) { return ir::sqrt(x); });
 }
 
 }  // namespace tessera::ops::records

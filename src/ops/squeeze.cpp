@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Removal of axes of extent 1.
+#include <algorithm>
+
 #include "ops/op_def.h"
 
 namespace tessera::ops::records {
@@ -57,7 +59,8 @@ OpDef squeeze() {
       .name = "squeeze",
       .doc = "x without `axes`, which have extent 1; no axes: without all axes of extent 1.",
       .inputs = {{"x"}},
-      .attrs = {{.name = "axes", .kind = ir::AttrKind::integers,
+      .attrs = {{.name = "axes",
+                 .kind = ir::AttrKind::integers,
                  .default_value = std::vector<int64_t>{}}},
       .meaning = squeeze_meaning,
       .onnx = {{.op = "Squeeze",

@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Hyperbolic tangent.
-#include "ops/op_def.h"
+#include "ops/elementwise_form.h"
 
 namespace tessera::ops::records {
 
 OpDef tanh() {
-  return {
-      .name = "tanh",
-      .doc = "tanh x, elementwise.",
-      .inputs = {{"x"}},
-      .meaning = elementwise([](Expr x) { return ir::tanh(x); }),
-      .traits = {Trait::monotone, Trait::odd},
-      .onnx = {{.op = "Tanh"}},
-      .samples = {sample({}), sample({0}), sample({3, 5})},
-  };
+  return unary_record({.name = "tanh",
+                       .doc = "tanh(x), elementwise.",
+                       .onnx_op = "Tanh",
+                       .traits = {Trait::monotone, Trait::odd}},
+                      [](Expr x) { return ir::tanh(x); });
 }
 
 }  // namespace tessera::ops::records

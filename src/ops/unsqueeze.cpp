@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Insertion of axes of extent 1.
+#include <algorithm>
+
 #include "ops/op_def.h"
 
 namespace tessera::ops::records {
@@ -39,17 +41,15 @@ OpDef unsqueeze() {
       .attrs = {{.name = "axes", .kind = ir::AttrKind::integers}},
       .meaning = unsqueeze_meaning,
       .onnx = {{.op = "Unsqueeze",
-                .import =
-                    [](OnnxImport& c) -> std::vector<Val> {
-                      return {unsqueeze(c.input(0), c.attr_ints("axes", {}))};
-                    },
+                .import = [](OnnxImport& c) -> std::vector<Val> {
+                  return {unsqueeze(c.input(0), c.attr_ints("axes", {}))};
+                },
                 .export_ = export_unsqueeze},
                {.op = "Unsqueeze",
                 .since = 13,
-                .import =
-                    [](OnnxImport& c) -> std::vector<Val> {
-                      return {unsqueeze(c.input(0), c.integers(1))};
-                    },
+                .import = [](OnnxImport& c) -> std::vector<Val> {
+                  return {unsqueeze(c.input(0), c.integers(1))};
+                },
                 .export_ = export_unsqueeze}},
       .samples = {sample({3, 5}, DType::f32, {{"axes", std::vector<int64_t>{0, -1}}}),
                   sample({}, DType::i64, {{"axes", std::vector<int64_t>{0}}})},

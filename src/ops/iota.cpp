@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// Consecutive integers, and arithmetic progressions made of them.
+#include <array>
+#include <cmath>
+
+#include "ops/op_def.h"
+
+namespace tessera::ops::records {
+namespace {
+
+void iota_meaning(MeaningBuilder& b) {
+  const Dims length = b.dims("length");
+  const DType type = b.dtype("dtype");
+  b.check(length.size() == 1, "length must be one size, found {}", length.size());
+  b.check(type != DType::boolean, "numbers of type bool");
+  b.output(length, [&](std::span<const Expr> i) { return ir::cast(i[0], type); });
+}
+
+constexpr double iota_limit = 1LL << 40;  // more elements than any memory holds
+
+// max(0, ⌈(limit − start) / delta⌉) elements start + k · delta.
+std::vector<Val> import_range(OnnxImport& c) {
+  const DType type = c.input(0).dtype();
+  const auto progression = [&](const sym::Expr& length, Val start, Val delta) {
+    const Val steps = c.op("iota", {}, {{"length", ir::Dims{length}}, {"dtype", type}});
+    return std::vector<Val>{start + steps * delta};
+  };
+  if (is_float(type)) {
+    const auto number = [&](int k) { return c.value(k).converted(DType::f64).float_at(0); };
+    const double start = number(0), limit = number(1), delta = number(2);
+    const double length = std::ceil((limit - start) / delta);
+    if (!(length < iota_limit)) c.fail("the number of elements is not finite");
+    return progression(sym::Expr(static_cast<int64_t>(std::max(0.0, length))),
+                       c.builder().scalar(start, type), c.builder().scalar(delta, type));
+  }
+  const ir::Dims start = c.dims(0), limit = c.dims(1);
+  const std::vector<int64_t> delta = c.integers(2);
+  if (start.size() != 1 || limit.size() != 1 || delta.size() != 1 || delta[0] == 0)
+    c.fail("start, limit and delta must be scalars, and delta not 0");
+  const sym::Expr distance = delta[0] > 0 ? limit[0] - start[0] : start[0] - limit[0];
+  sym::Expr length = sym::ceil_div(distance, delta[0] > 0 ? delta[0] : -delta[0]);
+  if (length.is_constant()) length = sym::max(length, 0);
+  Val first = start[0].is_constant()
+                  ? c.builder().constant(
+                        Tensor::from_integers(std::array{start[0].constant_part()}, {}, type))
+                  : cast(reshape(c.op("shape_of", {}, {{"dims", start}}), {}), type);
+  return progression(length, first,
+                     c.builder().constant(Tensor::from_integers(std::array{delta[0]}, {}, type)));
+}
+
+void export_iota(OnnxExport& c) {
+  const auto& value = *c.attr("length");
+  const auto* ints = std::get_if<std::vector<int64_t>>(&value);
+  const ir::Dims length = ints ? ir::Dims(ints->begin(), ints->end()) : std::get<ir::Dims>(value);
+  const auto scalar = [&](int64_t v) {
+    return c.constant(Tensor::from_integers(std::array{v}, {}));
+  };
+  const std::string shape = c.constant(Tensor::from_integers(std::vector<int64_t>{}, {0}));
+  const std::string limit = c.emit("Reshape", {c.dims(length), shape})[0];
+  const std::string range = c.emit("Range", {scalar(0), limit, scalar(1)})[0];
+  c.result(c.emit("Cast", {range}, {{"to", c.onnx_type(std::get<DType>(*c.attr("dtype")))}}));
+}
+
+}  // namespace
+
+OpDef iota() {
+  return {
+      .name = "iota",
+      .doc = "0, 1, …, length − 1 as `dtype`.",
+      .inputs = {},
+      .attrs = {{.name = "length", .kind = ir::AttrKind::dims},
+                {.name = "dtype", .kind = ir::AttrKind::dtype, .default_value = DType::i64}},
+      .meaning = iota_meaning,
+      .onnx = {{.op = "Range", .since = 11, .import = import_range, .export_ = export_iota}},
+      .samples = {{{}, {{"length", ir::Dims{5}}}},
+                  {{}, {{"length", ir::Dims{3}}, {"dtype", DType::f16}}},
+                  {{}, {{"length", ir::Dims{0}}}}},
+  };
+}
+
+}  // namespace tessera::ops::records

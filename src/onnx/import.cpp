@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reading of model files and the frame of the model itself.
+#include "onnx/import.h"
+
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
+#include <filesystem>
+#include <new>
+#include <stdexcept>
+
+#include "base/check.h"
+#include "onnx/importer.h"
+
+namespace tessera::onnx {
+namespace {
+
+template <typename Message>
+void parse(Message& message, const std::byte* data, int64_t bytes, const std::string& what) {
+  TESSERA_USER_CHECK(bytes > 0, "{} is empty", what);
+  TESSERA_USER_CHECK(bytes <= INT32_MAX, "{} is larger than 2 GB: store its weights as external data",
+                     what);
+  google::protobuf::io::ArrayInputStream array(data, static_cast<int>(bytes));
+  google::protobuf::io::CodedInputStream stream(&array);
+  stream.SetTotalBytesLimit(INT32_MAX);
+  stream.SetRecursionLimit(4 * max_nesting);  // graph, node, attribute, graph …
+  TESSERA_USER_CHECK(message.ParseFromCodedStream(&stream) && stream.ConsumedEntireMessage(),
+                     "{} is no ONNX file or is damaged", what);
+}
+
+ir::Graph import_proto(pb::ModelProto& model, const std::string& folder,
+                       const ImportOptions& options) {
+  TESSERA_USER_CHECK(model.has_graph(), "the model holds no graph");
+  try {
+    return Importer(model, folder, options).run();
+  } catch (const std::bad_alloc&) {
+    fail_user(ErrorKind::missing_resource, "the model needs more memory than there is");
+  } catch (const std::length_error&) {
+    fail_user(ErrorKind::missing_resource, "the model needs more memory than there is");
+  }
+}
+
+}  // namespace
+
+void Importer::import_inputs(Frame& frame) {
+  const pb::GraphProto& graph = model_.graph();
+  for (const pb::ValueInfoProto& input : graph.input()) {
+    check_name(input.name(), "input");
+    // Before IR version 4 every initializer is listed as an input as well.
+    if (frame.initializers.contains(input.name()) ||
+        frame.sparse_initializers.contains(input.name()))
+      continue;
+    const ir::ValueType type = value_type(input);
+    const ops::Val value = frame.target->builder.input(input.name(), type);
+    define(frame, input.name(), value);
+    check_types(*frame.target, value.value.node);
+    const auto given = options_.values.find(input.name());
+    if (given == options_.values.end()) continue;
+    TESSERA_USER_CHECK(given->second.type() == type.dtype && given->second.rank() == type.rank(),
+                       "the value given for '{}' has type {}{}, expected {}", input.name(),
+                       to_string(given->second.type()),
+                       shape_to_string(given->second.shape()), type.to_string());
+    frame.target->facts.set(value.value, Fact{given->second, std::nullopt, true});
+  }
+}
+
+void Importer::set_properties(ir::GraphBuilder& graph) const {
+  graph.set_property("onnx.opset", std::to_string(opsets_.at("")));
+  graph.set_property("onnx.ir_version", std::to_string(model_.ir_version()));
+  const auto set = [&](const char* key, const std::string& value) {
+    if (value.empty()) return;
+    check_name(value, key);
+    graph.set_property(key, value);
+  };
+  set("onnx.producer_name", model_.producer_name());
+  set("onnx.producer_version", model_.producer_version());
+  set("onnx.doc_string", model_.doc_string());
+  for (const auto& [domain, version] : opsets_)
+    if (!domain.empty()) graph.set_property("onnx.opset." + domain, std::to_string(version));
+  for (const auto& entry : model_.metadata_props()) {
+    check_name(entry.key(), "metadata");
+    set(("onnx.metadata." + entry.key()).c_str(), entry.value());
+  }
+  for (const auto& [symbol, source] : symbols_)
+    if (symbol != source && source.find('\n') == std::string::npos)
+      graph.set_property("onnx.dim." + symbol, source);
+}
+
+ir::Graph Importer::run() {
+  const pb::GraphProto& graph = model_.graph();
+  check_name(graph.name(), "graph");
+  Target target(graph.name().empty() ? "main" : graph.name(), budget_);
+  Frame frame;
+  frame.target = &target;
+  frame.opsets = &opsets_;
+  declare_initializers(frame, graph);
+  import_inputs(frame);
+  target.facts.update();
+  import_nodes(frame, graph.node());
+  TESSERA_USER_CHECK(graph.output_size() > 0, "the graph has no outputs");
+  std::set<std::string> names;
+  for (const pb::ValueInfoProto& output : graph.output()) {
+    TESSERA_USER_CHECK(names.insert(output.name()).second, "two graph outputs named '{}'",
+                       output.name());
+    const ops::Val value = lookup(frame, output.name());
+    const auto& declared = output.type().tensor_type();
+    const ir::ValueType found = value.type();
+    TESSERA_USER_CHECK(!output.type().has_tensor_type() || declared.elem_type() == 0 ||
+                           found.opaque || dtype_from_onnx(declared.elem_type()) == found.dtype,
+                       "output '{}' is declared as {}, found {}", output.name(),
+                       onnx_type_name(declared.elem_type()), found.to_string());
+    target.builder.output(output.name(), value);
+  }
+  set_properties(target.builder.raw());
+  return target.facts.simplified(target.builder.graph());
+}
+
+void Importer::import_barrier(Frame&, const pb::NodeProto& node) {
+  fail_user(ErrorKind::unsupported, "operator {} is not supported", node.op_type());
+}
+
+ir::Graph import_model(const std::string& path, const ImportOptions& options) {
+  pb::ModelProto model;
+  {
+    const MappedFile file = map_file(path);
+    parse(model, file.data.get(), file.bytes, fmt::format("'{}'", path));
+  }
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  try {
+    return import_proto(model, folder.empty() ? "." : folder, options);
+  } catch (const UserError& e) {
+    throw UserError(e.kind(), fmt::format("{}: {}", path, e.what()));
+  }
+}
+
+ir::Graph import_model_bytes(std::string_view bytes, const std::string& folder,
+                             const ImportOptions& options) {
+  pb::ModelProto model;
+  parse(model, reinterpret_cast<const std::byte*>(bytes.data()),
+        static_cast<int64_t>(bytes.size()), "the model");
+  return import_proto(model, folder, options);
+}
+
+Tensor read_tensor_file(const std::string& path) {
+  const MappedFile file = map_file(path);
+  pb::TensorProto proto;
+  if (file.bytes > 0) parse(proto, file.data.get(), file.bytes, fmt::format("'{}'", path));
+  ExternalFiles none{std::string()};
+  return tensor_from_proto(proto, none, path);
+}
+
+}  // namespace tessera::onnx

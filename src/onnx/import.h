@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads ONNX models into graphs. What an ONNX operator means is said by the operator records
+// (ops/onnx_form.h); the importer knows by name only control flow and what is part of the file
+// format (constants, functions).
+//
+// Shape subgraphs disappear: values that can be known while importing are tracked, constants as
+// tensors and integers computed from shapes as symbolic expressions, and nodes that only served to
+// compute them are dropped.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "ir/graph.h"
+
+namespace tessera::onnx {
+
+struct ImportOptions {
+  /// Values of symbolic dimensions, by their name in the model.
+  std::map<std::string, int64_t> bind = {};
+  /// Values of graph inputs, used only where a shape or parameter depends on one; the graph is then
+  /// valid for these values.
+  std::map<std::string, Tensor> values = {};
+  /// Operators that no record covers become `barrier` nodes, with a warning each; otherwise they are
+  /// an error.
+  bool allow_barriers = false;
+  std::function<void(const std::string&)> warn = {};
+};
+
+/// Imports a model file; its external data is looked up beside it and mapped, not read.
+/// Throws UserError: invalid_input (malformed), unsupported (naming the node or value) or
+/// needs_value (a shape depends on a graph input that options.values does not give).
+ir::Graph import_model(const std::string& path, const ImportOptions& options);
+
+/// The same for a model in memory; `folder` is where external data may lie (empty: nowhere).
+ir::Graph import_model_bytes(std::string_view bytes, const std::string& folder,
+                             const ImportOptions& options);
+
+/// Reads a file that holds one TensorProto, as the data sets of ONNX's node tests do.
+Tensor read_tensor_file(const std::string& path);
+
+}  // namespace tessera::onnx

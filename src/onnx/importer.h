@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// The state of one import. A frame is one ONNX graph or function body while its nodes are imported;
+// subgraphs see the names of the frames around them.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "onnx/facts.h"
+#include "onnx/import.h"
+#include "onnx/limits.h"
+#include "onnx/tensor_proto.h"
+
+namespace tessera::onnx {
+
+using OpsetMap = std::map<std::string, int>;
+using Attributes = std::map<std::string, const pb::AttributeProto*, std::less<>>;
+using Nodes = google::protobuf::RepeatedPtrField<pb::NodeProto>;
+
+/// A graph under construction: the model's own, or a region's.
+struct Target {
+  Target(std::string name, FoldBudget& budget, Target* around = nullptr)
+      : builder(std::move(name)), facts(builder, budget), outer(around) {}
+  ops::Builder builder;
+  Facts facts;
+  Target* outer;  ///< of a region: the graph around it
+  /// Of a region: the outer values that became its inputs, in order, and the inputs.
+  std::vector<ops::Val> captures = {};
+  std::vector<ir::Value> captured_as = {};
+};
+
+struct Frame {
+  Target* target = nullptr;
+  Frame* outer = nullptr;  ///< whose names are visible; null for the model and for functions
+  const OpsetMap* opsets = nullptr;
+  const Attributes* call = nullptr;  ///< attributes of the function call, for ref_attr_name
+  int depth = 0;
+  std::unordered_map<std::string, ops::Val> values;
+  std::unordered_map<std::string, pb::TensorProto*> initializers;  ///< loaded when first used
+  std::unordered_map<std::string, const pb::SparseTensorProto*> sparse_initializers;
+  std::set<std::string> absent;  ///< inputs that a function call leaves out
+};
+
+class Importer {
+ public:
+  Importer(pb::ModelProto& model, const std::string& folder, const ImportOptions& options);
+  ir::Graph run();
+
+  /// Imports the nodes of `nodes` into the frame.
+  void import_nodes(Frame& frame, const Nodes& nodes);
+  void declare_initializers(Frame& frame, const pb::GraphProto& graph);
+
+  /// The value of a name; throws UserError if there is none. Outer values become region inputs.
+  ops::Val lookup(Frame& frame, const std::string& name);
+  /// Null if no frame knows the name.
+  ops::Val find(Frame& frame, const std::string& name);
+  /// Binds a name; throws UserError if the frame has it already.
+  void define(Frame& frame, const std::string& name, ops::Val value);
+
+  /// Nodes of a subgraph added to the surrounding graph; returns its outputs.
+  std::vector<ops::Val> inline_subgraph(Frame& frame, const pb::GraphProto& graph);
+  struct Region {
+    std::shared_ptr<const ir::Graph> graph;
+    std::vector<ops::Val> captures;
+  };
+  /// A subgraph as a region whose inputs are the subgraph's, then the captured values.
+  Region region(Frame& frame, const pb::GraphProto& graph,
+                std::span<const ir::ValueType> input_types);
+  /// A Loop with a known trip count as a scan.
+  std::vector<ops::Val> import_loop(Frame& frame, const pb::NodeProto& node);
+
+  /// Names of the model's inputs that a value is computed from.
+  std::set<std::string> sources(const Target& target, ops::Val value) const;
+
+  ir::ValueType value_type(const pb::ValueInfoProto& info);
+  int opset(const Frame& frame, const std::string& domain) const;
+  const ImportOptions& options() const { return options_; }
+  ExternalFiles& files() { return files_; }
+  FoldBudget& budget() { return budget_; }
+  /// Throws when the frame is nested too deeply.
+  Frame child(Frame& frame, Target& target) const;
+
+ private:
+  void import_node(Frame& frame, const pb::NodeProto& node);
+  void import_control_flow(Frame& frame, const pb::NodeProto& node);
+  void import_by_record(Frame& frame, const pb::NodeProto& node);
+  void import_call(Frame& frame, const pb::NodeProto& node, const pb::FunctionProto& function);
+  void import_barrier(Frame& frame, const pb::NodeProto& node);
+  void import_inputs(Frame& frame);
+  void set_properties(ir::GraphBuilder& graph) const;
+  void finish_node(Frame& frame, const pb::NodeProto& node, ir::NodeId first,
+                   const std::vector<ops::Val>& results);
+  void check_types(const Target& target, ir::NodeId first) const;
+  sym::Expr dimension(const pb::TensorShapeProto::Dimension& dim, const std::string& value,
+                      int axis);
+
+  pb::ModelProto& model_;
+  const ImportOptions& options_;
+  ExternalFiles files_;
+  FoldBudget budget_{max_fold_steps_total, max_fold_bytes_total};
+  OpsetMap opsets_;
+  std::map<std::string, const pb::FunctionProto*> functions_;
+  std::map<const pb::FunctionProto*, OpsetMap> function_opsets_;
+  std::map<std::string, std::string> symbols_;  ///< our symbol -> the model's dim_param
+  int64_t node_count_ = 0;
+};
+
+/// "node 'X' (Conv)" as error messages begin.
+std::string describe(const pb::NodeProto& node);
+/// The domain with "ai.onnx" spelled "".
+std::string normalized_domain(const std::string& domain);
+/// Throws UserError unless `text` is well-formed UTF-8 without control characters.
+void check_name(const std::string& text, const std::string& what);
+
+}  // namespace tessera::onnx

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a model file may ask for. The limits are far above any model seen and exist so that a
+// hostile file costs bounded time and memory.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace tessera::onnx {
+
+inline constexpr int64_t max_nodes = 200'000;      ///< after inlining functions and branches
+inline constexpr int max_nesting = 64;             ///< of subgraphs and function calls
+inline constexpr int max_rank = 32;
+inline constexpr int max_attributes = 1'000;       ///< of one node
+inline constexpr int max_list = 100'000;           ///< elements of a list attribute
+inline constexpr int max_arguments = 10'000;       ///< inputs or outputs of one node
+inline constexpr int64_t max_value_bytes = int64_t{1} << 46;   ///< of one value, as declared
+inline constexpr int64_t max_loop_length = 1'000'000;
+/// Work that may be spent on folding constants: scalar steps per node and per model.
+inline constexpr double max_fold_steps = 3e6;
+inline constexpr double max_fold_steps_total = 3e7;
+inline constexpr int64_t max_fold_bytes = 1 << 20;  ///< of one folded value
+inline constexpr int64_t max_fold_bytes_total = int64_t{256} << 20;
+inline constexpr int64_t max_symbolic_elements = 1024;  ///< of a value tracked symbolically
+
+}  // namespace tessera::onnx

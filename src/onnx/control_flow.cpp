@@ -26,7 +26,7 @@ Tensor constant_value(const NodeContext& node, Importer& importer) {
   if (sparse != node.attributes().end())
     return tensor_from_sparse(sparse->second->sparse_tensor(), importer.files(),
                               "attribute 'sparse_value'");
-  node.unsupported("only numeric constants are supported");
+  fail_user(ErrorKind::unsupported, "only numeric constants are supported");
 }
 
 bool truth(const NodeContext& node, const Tensor& tensor) {

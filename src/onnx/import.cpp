@@ -119,12 +119,36 @@ void Importer::import_barrier(Frame&, const pb::NodeProto& node) {
   fail_user(ErrorKind::unsupported, "operator {} is not supported", node.op_type());
 }
 
-ir::Graph import_model(const std::string& path, const ImportOptions& options) {
+namespace {
+
+pb::ModelProto read_model(const std::string& path) {
   pb::ModelProto model;
-  {
-    const MappedFile file = map_file(path);
-    parse(model, file.data.get(), file.bytes, fmt::format("'{}'", path));
-  }
+  const MappedFile file = map_file(path);
+  parse(model, file.data.get(), file.bytes, fmt::format("'{}'", path));
+  return model;
+}
+
+}  // namespace
+
+std::vector<std::string> input_names(const std::string& path) {
+  const pb::ModelProto model = read_model(path);
+  std::set<std::string> initialized;
+  for (const auto& t : model.graph().initializer()) initialized.insert(t.name());
+  for (const auto& t : model.graph().sparse_initializer()) initialized.insert(t.values().name());
+  std::vector<std::string> names;
+  for (const auto& input : model.graph().input())
+    if (!initialized.contains(input.name())) names.push_back(input.name());
+  return names;
+}
+
+std::string main_operator(const std::string& path) {
+  const pb::ModelProto model = read_model(path);
+  const int count = model.graph().node_size();
+  return count == 0 ? std::string() : model.graph().node(count - 1).op_type();
+}
+
+ir::Graph import_model(const std::string& path, const ImportOptions& options) {
+  pb::ModelProto model = read_model(path);
   const std::string folder = std::filesystem::path(path).parent_path().string();
   try {
     return import_proto(model, folder.empty() ? "." : folder, options);

@@ -13,6 +13,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ir/graph.h"
 
@@ -38,6 +39,11 @@ ir::Graph import_model(const std::string& path, const ImportOptions& options);
 /// The same for a model in memory; `folder` is where external data may lie (empty: nowhere).
 ir::Graph import_model_bytes(std::string_view bytes, const std::string& folder,
                              const ImportOptions& options);
+
+/// Names of the model's inputs that are no initializers, without importing it.
+std::vector<std::string> input_names(const std::string& path);
+/// The operator of the model's last node, without importing it: what an ONNX node test is about.
+std::string main_operator(const std::string& path);
 
 /// Reads a file that holds one TensorProto, as the data sets of ONNX's node tests do.
 Tensor read_tensor_file(const std::string& path);

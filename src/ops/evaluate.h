@@ -29,6 +29,9 @@ std::vector<Tensor> tree_evaluate(const ir::Meaning& meaning, std::span<const Te
                                   bool wide);
 std::vector<Tensor> loop_evaluate(const ir::Meaning& meaning, std::span<const Tensor> inputs,
                                   bool wide, int threads = 1);
+/// Evaluates element `index` of output `k` alone, for the error that it meets.
+void tree_evaluate_element(const ir::Meaning& meaning, size_t k, std::span<const Tensor> inputs,
+                           bool wide, int64_t index);
 
 /// One node by its record (meaning, decomposition, opaque reference or structural operator).
 /// `types` are the declared input types with known sizes; null where absent.

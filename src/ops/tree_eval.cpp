@@ -134,6 +134,16 @@ void advance(std::vector<int64_t>& index, const Shape& shape) {
 
 }  // namespace
 
+void tree_evaluate_element(const ir::Meaning& meaning, size_t k, std::span<const Tensor> inputs,
+                           bool wide, int64_t index) {
+  const Shape shape = meaning.output_type(k).concrete_shape();
+  TreeWalker walker(*meaning.pool, inputs, wide);
+  walker.output_index().assign(shape.size(), 0);
+  for (size_t axis = shape.size(); axis-- > 0; index /= shape[axis])
+    walker.output_index()[axis] = index % shape[axis];
+  walker.eval(meaning.outputs[k].body.id);
+}
+
 std::vector<Tensor> tree_evaluate(const ir::Meaning& meaning, std::span<const Tensor> inputs,
                                   bool wide) {
   std::vector<Tensor> results;

@@ -83,9 +83,14 @@ IndexAnalysis::IndexAnalysis(const ir::ExprPool& pool, ExprId root,
     reads_[id] = n.kind == ExprKind::read;
     for (ExprId a : n.args) reads_[id] = reads_[id] || reads_[a];
   }
+  // The pool may hold more than the root needs.
+  std::vector<bool> used(root + 1);
+  used[root] = true;
   // Outer reductions come after inner ones, but an extent may use an outer variable: downwards.
   for (ExprId id = root + 1; id-- > 0;) {
     const ExprNode& n = pool.node(id);
+    if (!used[id]) continue;
+    for (ExprId a : n.args) used[a] = true;
     if (n.kind != ExprKind::reduce) continue;
     interval_.clear();
     affine_.clear();

@@ -94,7 +94,8 @@ class Runner {
     for (size_t k = axis + 1; k < shape_.size(); ++k) inner *= shape_[k];
     int64_t index = first / inner % shape_[axis], left = inner - first % inner;
     slots_[r] = {own(r), left >= n_};
-    for (int64_t i = 0; i < (left >= n_ ? 1 : n_); ++i) {
+    const int64_t count = left >= n_ ? 1 : n_;
+    for (int64_t i = 0; i < count; ++i) {
       own(r)[i] = index;
       if (--left == 0) {
         left = inner;

@@ -57,15 +57,16 @@ class Compiler {
         tainted_[id] = tainted_[id] || tainted_[a];
       }
       if (unproven.contains(id)) tainted_[id] = true;
-      if (n.kind == ExprKind::variable) masks_[id] = bit(n.var);
-      if (n.kind == ExprKind::reduce)
+      // Free variables are left over from building.
+      if (n.kind == ExprKind::variable && n.var.kind != ir::Var::Kind::free) masks_[id] = bit(n.var);
+      if (n.kind == ExprKind::reduce && n.var.kind == ir::Var::Kind::bound)
         masks_[id] = masks_[n.args[0]] | (masks_[n.args[1]] & ~bit(n.var));
     }
   }
 
   static uint64_t bit(ir::Var var) {
     if (var.kind == ir::Var::Kind::output) return 1;
-    TESSERA_CHECK(var.kind == ir::Var::Kind::bound && var.number < 64, "variable {}", var.number);
+    TESSERA_CHECK(var.number < 64, "reductions nest {} deep", var.number);
     return uint64_t{1} << var.number;
   }
 

@@ -22,18 +22,30 @@ void gather_meaning(MeaningBuilder& b) {
   });
 }
 
+// The last axis is chosen from; the indices count as a vector, and a vector as one row.
+std::vector<Val> import_array_feature_extractor(OnnxImport& c) {
+  const Val x = c.input(0), indices = c.input(1);
+  const Val flat = reshape(indices, {sym::product(indices.shape())});
+  const Val rows = x.rank() == 1 ? unsqueeze(x, {0}) : x;
+  return {c.op("gather", {rows, flat}, {{"axis", int64_t{-1}}})};
+}
+
 }  // namespace
 
 OpDef gather() {
   const ir::ValueType x{DType::f32, {3, 4, 5}};
   return {
       .name = "gather",
-      .doc = "x with `axis` replaced by the axes of the indices; negative indices count from the "
-             "end.",
+      .doc =
+          "x with `axis` replaced by the axes of the indices; negative indices count from the "
+          "end.",
       .inputs = {{"x"}, {"indices"}},
       .attrs = {{.name = "axis", .default_value = int64_t{0}}},
       .meaning = gather_meaning,
-      .onnx = {{.op = "Gather"}},
+      .onnx = {{.op = "Gather"},
+               {.op = "ArrayFeatureExtractor",
+                .domain = "ai.onnx.ml",
+                .import = import_array_feature_extractor}},
       .samples = {{{x, {DType::i64, {2, 2}}}},
                   {{x, {DType::i32, {}}}, {{"axis", int64_t{1}}}},
                   {{x, {DType::i64, {0}}}, {{"axis", int64_t{-1}}}}},

@@ -13,14 +13,12 @@
 #include <string>
 #include <vector>
 
+#include "backend/cpu/target.h"
 #include "base/check.h"
 #include "onnx/import.h"
 #include "ops/evaluate.h"
 #include "ops/registry.h"
-#if __has_include("plan/compile.h")
 #include "plan/compile.h"
-#define TESSERA_HAS_ENGINE 1
-#endif
 
 namespace {
 
@@ -133,13 +131,10 @@ const char* name_of(Engine engine) {
 
 std::vector<Tensor> run(const tessera::ir::Graph& graph, const std::vector<Tensor>& inputs,
                         Engine engine) {
-#ifdef TESSERA_HAS_ENGINE
   if (engine == Engine::cpu) {
-    tessera::plan::CompileOptions options;
-    options.threads = 1;
-    return tessera::plan::compile(graph, options)->run(inputs);
+    const auto target = tessera::backend::cpu::make_target();
+    return tessera::plan::compile(graph, *target, {.threads = 1})->run(inputs);
   }
-#endif
   tessera::ops::EvalOptions options;
   options.tier = engine == Engine::tree ? tessera::ops::Tier::tree : tessera::ops::Tier::loops;
   return tessera::ops::evaluate(graph, inputs, options);
@@ -281,9 +276,6 @@ int main(int argc, char** argv) {
   }
   std::vector<Engine> engines;
   for (Engine engine : {Engine::tree, Engine::loops, Engine::cpu}) {
-#ifndef TESSERA_HAS_ENGINE
-    if (engine == Engine::cpu) continue;
-#endif
     if (wanted.find(name_of(engine)) != std::string::npos) engines.push_back(engine);
   }
   std::vector<fs::path> tests;

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/check.h"
+#include "ir/scalar_eval.h"
 #include "ops/op_def.h"
 
 namespace tessera::ops {
@@ -136,6 +137,11 @@ void MeaningBuilder::fail(const std::string& message) const {
 ir::Meaning MeaningBuilder::finish() && {
   TESSERA_CHECK(!meaning_.outputs.empty(), "{} defines no output", def().name);
   return std::move(meaning_);
+}
+
+Expr reduction_identity(MeaningBuilder& b, ir::Reduction reduction, DType type) {
+  const ir::Scalar value = ir::identity(reduction, type);
+  return is_float(type) ? b.pool().real(value.real, type) : b.pool().integer(value.integer, type);
 }
 
 Dims broadcast(MeaningBuilder& b, const Dims& x, const Dims& y) {

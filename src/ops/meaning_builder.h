@@ -114,6 +114,9 @@ class MeaningBuilder : public AttrReader {
   ir::Meaning meaning_;
 };
 
+/// What a reduction over nothing gives: 0, 1, −∞ or the lowest value, +∞ or the highest.
+Expr reduction_identity(MeaningBuilder& b, ir::Reduction reduction, DType type);
+
 /// NumPy broadcasting of two shapes; symbolic dimensions must be equal or 1 (a requirement is
 /// recorded where that cannot be decided).
 Dims broadcast(MeaningBuilder& b, const Dims& x, const Dims& y);

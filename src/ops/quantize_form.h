@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the quantization records share: which scale belongs to an element, and saturation.
+#pragma once
+
+#include "ops/op_def.h"
+
+namespace tessera::ops {
+
+/// Element of a scale or zero point that belongs to element `i` of a tensor of rank `rank`: one for
+/// all, one for each index of `axis`, or one for each block of `block` indices of `axis`.
+inline Expr quantization_parameter(MeaningBuilder& b, const TensorArg& p, std::span<const Expr> i,
+                                   const Dims& shape, int64_t axis, int64_t block) {
+  if (p.rank() == 0) return p(Indices{});
+  if (p.rank() == 1 && p.dim(0) == Size(1)) return p(b.integer(0));
+  const int at = normalize_axis(axis, static_cast<int>(shape.size()), "quantization: axis");
+  if (block == 0) {
+    b.check(p.rank() == 1, "a scale of rank {} without block_size", p.rank());
+    b.require_equal(p.dim(0), shape[at], "the scale does not fit the axis");
+    return p(i[at]);
+  }
+  b.check(p.rank() == static_cast<int>(shape.size()) && block > 0,
+          "a blocked scale of rank {} for rank {}", p.rank(), shape.size());
+  Indices index(i.begin(), i.end());
+  for (int k = 0; k < p.rank(); ++k)
+    b.require_equal(p.dim(k), k == at ? sym::ceil_div(shape[k], block) : shape[k],
+                    "the blocked scale does not fit");
+  index[at] = floor_div(i[at], block);
+  return p(index);
+}
+
+/// Clamps a float to the range of an integer type of up to 32 bits and converts.
+inline Expr saturate(MeaningBuilder& b, Expr value, DType to) {
+  b.check(is_integer(to) && bit_width(to) <= 32, "cannot quantize to {}", to_string(to));
+  return cast(max(min(value, static_cast<double>(max_integer(to))),
+                  static_cast<double>(min_integer(to))), to);
+}
+
+/// round(x) + zero_point, saturated to the zero point's type; for decompositions, x in f32.
+inline Val requantize(Decomposition& d, Val x, Val zero_point) {
+  const DType to = zero_point.dtype();
+  const Val shifted = d.op("round", {x}) + cast(zero_point, x.dtype());
+  const Val low = d.scalar(static_cast<double>(min_integer(to)), x.dtype());
+  const Val high = d.scalar(static_cast<double>(max_integer(to)), x.dtype());
+  return cast(d.op("min", {d.op("max", {shifted, low}), high}), to);
+}
+
+/// A scale or zero point along one axis, shaped to broadcast: [n] becomes [n, 1, …] with
+/// `trailing` ones. Scalars and other shapes stay.
+inline Val along_axis(Val p, int trailing) {
+  if (p.rank() != 1) return p;
+  ir::Dims shape(static_cast<size_t>(trailing) + 1, sym::Expr(1));
+  shape[0] = p.dim(0);
+  return reshape(p, shape);
+}
+
+}  // namespace tessera::ops

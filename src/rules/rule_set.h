@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// All rules that are in force: the text files of a folder and the computed passes.
+//
+// `rules/certificates.txt`, written by certify() and never by hand, says for each rule (by a hash
+// of its text) how it was checked. A rule without a valid certificate does not load by default.
+#pragma once
+
+#include <map>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/hash.h"
+#include "rules/passes.h"
+#include "rules/rule.h"
+
+namespace tessera::rules {
+
+enum class Status : uint8_t { untested, tested };
+std::string_view to_string(Status status);
+
+struct LoadOptions {
+  bool untested = false;  ///< also rules without a valid certificate
+};
+
+class RuleSet {
+ public:
+  /// One direction each; the second direction of a `<=>` rule follows the first and is called
+  /// NAME-reversed.
+  const std::vector<Rule>& rules() const { return rules_; }
+  const std::vector<Pass>& passes() const { return rules::passes(); }
+  Status status(const Rule& rule) const;
+  /// Rules without a valid certificate, which were left out.
+  const std::vector<std::string>& left_out() const { return left_out_; }
+  /// Indices of the rules whose (first) left side has the given operator at its root.
+  const std::vector<int>& by_root(const ops::OpDef& def) const;
+  const Rule* find(const std::string& name) const;
+
+  void add(Rule rule, Status status = Status::untested);
+  void leave_out(std::string name) { left_out_.push_back(std::move(name)); }
+
+ private:
+  std::vector<Rule> rules_;
+  std::vector<Status> status_;
+  std::vector<std::string> left_out_;
+  std::unordered_map<const ops::OpDef*, std::vector<int>> by_root_;
+};
+
+/// The identity of a rule: changes whenever its text, or the way rules are checked, changes.
+Hash128 certificate_hash(const Rule& rule);
+
+/// Reads every `*.rules` file of a folder, in order of their names. Throws UserError naming file,
+/// line and column.
+RuleSet load_rules(const std::string& folder, const LoadOptions& options = {});
+/// The same for text in memory; nothing is left out.
+RuleSet parse_rules(std::string_view text, const std::string& family);
+
+/// Certificates by hash, as text "tested INSTANCES".
+std::map<std::string, std::string> read_certificates(const std::string& folder);
+/// Checks every rule of the folder on sample instances and rewrites its certificate file. Returns
+/// one message for each rule that fails.
+std::vector<std::string> certify(const std::string& folder);
+
+}  // namespace tessera::rules

@@ -9,6 +9,9 @@ namespace tessera::plan {
 runtime::Program compile_program(const ir::Graph& graph, codegen::Target& target,
                                  const CompileOptions& options) {
   Draft draft = lower(expand(graph));
+  choose_libraries(draft);
+  assign_layouts(draft);
+  make_physical(draft);
   return emit(std::move(draft), target, options);
 }
 

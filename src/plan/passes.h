@@ -17,6 +17,18 @@ ir::Graph expand(const ir::Graph& graph);
 /// One step per node output. REQUIRES: an expanded graph of known sizes.
 Draft lower(const ir::Graph& graph);
 
+/// Marks the steps that the target's library computes and brings them into its form: `matmul` (also
+/// for gemm), `conv`, `conv_transpose`, with sources (x, weights, bias or nothing, operands of the
+/// epilogue …).
+void choose_libraries(Draft& draft);
+
+/// Decides how every value lies in memory; steps that only relabel memory become aliases.
+void assign_layouts(Draft& draft);
+
+/// Brings the meanings of loop steps into physical form, as Target::make_loops() takes them.
+/// REQUIRES: layouts.
+void make_physical(Draft& draft);
+
 /// Assigns memory, makes kernels. The draft must be ready: every source of a step is a constant, an
 /// input or the destination of an earlier step (or an alias of one).
 runtime::Program emit(Draft draft, codegen::Target& target, const CompileOptions& options);

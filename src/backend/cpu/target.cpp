@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backend/cpu/target.h"
 
+#include "backend/cpu/onednn.h"
 #include "backend/cpu/reference_kernel.h"
 
 namespace tessera::backend::cpu {
@@ -17,8 +18,9 @@ class CpuTarget : public codegen::Target {
     return kernels;
   }
 
-  std::shared_ptr<const runtime::Kernel> make_library(const codegen::LibraryRequest&) override {
-    return nullptr;
+  std::shared_ptr<const runtime::Kernel> make_library(
+      const codegen::LibraryRequest& request) override {
+    return request.op == "matmul" ? make_matmul(request) : make_convolution(request);
   }
 };
 

@@ -155,6 +155,8 @@ class LayoutPass {
     const ir::Expr body = s.meaning.outputs[0].body;
     const ir::ExprNode& read = body.node();
     if (read.kind != ir::ExprKind::read) return false;
+    for (ir::ExprId index : read.args)
+      if (has_read({body.pool, index})) return false;
     const ValueId source = s.src[read.input];
     const Value& from = d_.values[source];
     const Shape& shape = d_.values[s.dst[0]].shape;

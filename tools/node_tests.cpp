@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs ONNX's node tests (folders with model.onnx and test_data_set_*/) through the importer on the
-// two reference evaluators and on the CPU engine, compares with the expected outputs, and lists
+// two reference evaluators, on the CPU engine and once more after export, compares with the expected outputs, and lists
 // which pass, which are refused and why. A wrong answer makes the exit code 1.
 #include <algorithm>
 #include <chrono>
@@ -15,6 +15,7 @@
 
 #include "backend/cpu/target.h"
 #include "base/check.h"
+#include "onnx/export.h"
 #include "onnx/import.h"
 #include "ops/evaluate.h"
 #include "ops/registry.h"
@@ -124,9 +125,15 @@ tessera::ir::Graph import(const std::string& path, const DataSet& data) {
   return options.bind.empty() ? std::move(graph) : once();
 }
 
-enum class Engine { tree, loops, cpu };
+enum class Engine { tree, loops, cpu, exported };
 const char* name_of(Engine engine) {
-  return engine == Engine::tree ? "tree" : engine == Engine::loops ? "loops" : "cpu";
+  switch (engine) {
+    case Engine::tree: return "tree";
+    case Engine::loops: return "loops";
+    case Engine::cpu: return "cpu";
+    case Engine::exported: return "export";
+  }
+  return "";
 }
 
 std::vector<Tensor> run(const tessera::ir::Graph& graph, const std::vector<Tensor>& inputs,
@@ -136,8 +143,26 @@ std::vector<Tensor> run(const tessera::ir::Graph& graph, const std::vector<Tenso
     return tessera::plan::compile(graph, *target, {.threads = 1})->run(inputs);
   }
   tessera::ops::EvalOptions options;
-  options.tier = engine == Engine::tree ? tessera::ops::Tier::tree : tessera::ops::Tier::loops;
+  options.tier = engine != Engine::loops ? tessera::ops::Tier::tree : tessera::ops::Tier::loops;
   return tessera::ops::evaluate(graph, inputs, options);
+}
+
+// The graph as it comes back from an exported model; exporting that must change nothing more.
+tessera::ir::Graph reimported(const tessera::ir::Graph& graph) {
+  const tessera::onnx::ExportOptions options;
+  const auto read = [](const std::string& bytes) {
+    try {
+      return tessera::onnx::import_model_bytes(bytes, {}, {});
+    } catch (const tessera::UserError& e) {
+      throw std::runtime_error(fmt::format("the exported model is refused: {}", e.what()));
+    }
+  };
+  tessera::ir::Graph once = read(tessera::onnx::export_model_bytes(graph, options));
+  const tessera::ir::Graph twice = read(tessera::onnx::export_model_bytes(once, options));
+  if (once.node_count() != twice.node_count())
+    throw std::runtime_error(fmt::format("export is not idempotent: {} nodes, then {}",
+                                         once.node_count(), twice.node_count()));
+  return once;
 }
 
 bool is_random(const tessera::ir::Graph& graph) {
@@ -152,7 +177,8 @@ Outcome run_data_set(const fs::path& test, const fs::path& folder, Engine engine
   const tessera::ir::Graph graph = import((test / "model.onnx").string(), data);
   data.outputs = read_tensors(folder, "output");
   data.inputs.resize(graph.inputs().size());
-  const std::vector<Tensor> found = run(graph, data.inputs, engine);
+  const std::vector<Tensor> found =
+      run(engine == Engine::exported ? reimported(graph) : graph, data.inputs, engine);
   if (found.size() < data.outputs.size())
     return {Verdict::wrong, fmt::format("{} outputs, expected {}", found.size(),
                                         data.outputs.size())};
@@ -220,8 +246,8 @@ void write_document(const std::string& path, const std::vector<Line>& lines,
                     const std::vector<Engine>& engines) {
   std::ofstream out(path);
   out << "# ONNX node tests\n\nWritten by `tools/node_tests`; do not edit. Every test runs through "
-         "the importer on the\nreference evaluators (`tree`, `loops`) and on the CPU engine "
-         "(`cpu`).\n\n| engine | pass | refused | wrong |\n|---|---|---|---|\n";
+         "the importer on the\nreference evaluators (`tree`, `loops`), on the CPU engine (`cpu`), "
+         "and on the first of these after\nbeing exported and imported again (`export`).\n\n| engine | pass | refused | wrong |\n|---|---|---|---|\n";
   for (Engine engine : engines) {
     std::map<Verdict, int> counts;
     for (const Line& line : lines) ++counts[line.outcomes.at(engine).verdict];
@@ -248,7 +274,7 @@ void write_document(const std::string& path, const std::vector<Line>& lines,
 
 int usage() {
   std::fprintf(stderr,
-               "usage: node_tests FOLDER [--filter TEXT] [--engines tree,loops,cpu]\n"
+               "usage: node_tests FOLDER [--filter TEXT] [--engines tree,loops,cpu,export]\n"
                "                  [--document OUT.md] [--failures OUT.tsv] [--slow SECONDS]\n");
   return 2;
 }
@@ -256,7 +282,7 @@ int usage() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::string folder, filter, document, failures, wanted = "tree,loops,cpu";
+  std::string folder, filter, document, failures, wanted = "tree,loops,cpu,export";
   double slow = 5;
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
@@ -275,7 +301,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   std::vector<Engine> engines;
-  for (Engine engine : {Engine::tree, Engine::loops, Engine::cpu}) {
+  for (Engine engine : {Engine::tree, Engine::loops, Engine::cpu, Engine::exported}) {
     if (wanted.find(name_of(engine)) != std::string::npos) engines.push_back(engine);
   }
   std::vector<fs::path> tests;

@@ -115,10 +115,6 @@ ir::Graph Importer::run() {
   return target.facts.simplified(target.builder.graph());
 }
 
-void Importer::import_barrier(Frame&, const pb::NodeProto& node) {
-  fail_user(ErrorKind::unsupported, "operator {} is not supported", node.op_type());
-}
-
 namespace {
 
 pb::ModelProto read_model(const std::string& path) {

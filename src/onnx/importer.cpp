@@ -133,6 +133,7 @@ ir::ValueType Importer::value_type(const pb::ValueInfoProto& info) {
 }
 
 void Importer::declare_initializers(Frame& frame, const pb::GraphProto& graph) {
+  frame.graph = &graph;
   for (const pb::TensorProto& t : graph.initializer()) {
     check_name(t.name(), "initializer");
     TESSERA_USER_CHECK(
@@ -252,14 +253,26 @@ void Importer::import_node(Frame& frame, const pb::NodeProto& node) {
   const auto function = functions_.find(function_key(domain, node.op_type(), node.overload()));
   const int version = opset(frame, domain);
   if (function != functions_.end()) return import_call(frame, node, *function->second);
-  if (domain.empty() &&
-      (node.op_type() == "If" || node.op_type() == "Loop" || node.op_type() == "Constant"))
-    return import_control_flow(frame, node);
-  if (ops::registry().find_onnx(domain, node.op_type(), version).form != nullptr)
-    return import_by_record(frame, node);
-  if (options_.allow_barriers) return import_barrier(frame, node);
-  fail_user(ErrorKind::unsupported, "operator {}:{} version {} is not supported",
-            domain.empty() ? "ai.onnx" : domain, node.op_type(), version);
+  std::string reason;
+  const bool control = domain.empty() && (node.op_type() == "If" || node.op_type() == "Loop" ||
+                                          node.op_type() == "Constant");
+  // A region with a barrier could not be run: then the node that has the region is the barrier.
+  const bool barriers = options_.allow_barriers && frame.target->outer == nullptr;
+  if (barriers && consumes_opaque(frame, node)) {
+    reason = "it uses a value that cannot be interpreted";
+  } else if (control || ops::registry().find_onnx(domain, node.op_type(), version).form) {
+    try {
+      return control ? import_control_flow(frame, node) : import_by_record(frame, node);
+    } catch (const UserError& e) {
+      if (e.kind() == ErrorKind::invalid_input || !barriers) throw;
+      reason = e.what();
+    }
+  } else {
+    reason = fmt::format("operator {}:{} version {} is not supported",
+                         domain.empty() ? "ai.onnx" : domain, node.op_type(), version);
+    if (!barriers) throw UserError(ErrorKind::unsupported, reason);
+  }
+  import_barrier(frame, node, reason);
 }
 
 void Importer::import_by_record(Frame& frame, const pb::NodeProto& node) {
@@ -277,6 +290,11 @@ void Importer::finish_node(Frame& frame, const pb::NodeProto& node, ir::NodeId f
                            const std::vector<ops::Val>& results) {
   ir::GraphBuilder& graph = frame.target->builder.raw();
   check_types(*frame.target, first);
+  for (int k = 0; k < node.output_size(); ++k) {
+    const auto at = static_cast<size_t>(k);
+    if (!node.output(k).empty() && (at >= results.size() || !results[at].present()))
+      fail_user(ErrorKind::unsupported, "output {} ('{}') is not supported", k, node.output(k));
+  }
   std::string name = node.name();
   for (int k = 0; name.empty() && k < node.output_size(); ++k) name = node.output(k);
   for (size_t k = 0; k < results.size() && k < static_cast<size_t>(node.output_size()); ++k) {
@@ -293,7 +311,7 @@ void Importer::finish_node(Frame& frame, const pb::NodeProto& node, ir::NodeId f
   for (ir::NodeId id = first; id < end; ++id) {
     ir::Node& made = graph.mutable_node(id);
     if (made.name.empty() && made.op != "constant") made.name = fmt::format("{}/{}", name, made.op);
-    if (id == results.front().value.node)
+    if (!results.empty() && id == results.front().value.node)
       for (const auto& entry : node.metadata_props()) {
         check_name(entry.key(), "metadata");
         check_name(entry.value(), "metadata");
@@ -301,13 +319,8 @@ void Importer::finish_node(Frame& frame, const pb::NodeProto& node, ir::NodeId f
       }
   }
   frame.target->facts.update();
-  for (int k = 0; k < node.output_size(); ++k) {
-    if (node.output(k).empty()) continue;
-    const auto at = static_cast<size_t>(k);
-    if (at >= results.size() || !results[at].present())
-      fail_user(ErrorKind::unsupported, "output {} ('{}') is not supported", k, node.output(k));
-    define(frame, node.output(k), results[at]);
-  }
+  for (int k = 0; k < node.output_size(); ++k)
+    if (!node.output(k).empty()) define(frame, node.output(k), results[static_cast<size_t>(k)]);
 }
 
 Frame Importer::child(Frame& frame, Target& target) const {

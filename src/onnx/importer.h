@@ -37,6 +37,7 @@ struct Frame {
   Target* target = nullptr;
   Frame* outer = nullptr;  ///< whose names are visible; null for the model and for functions
   const OpsetMap* opsets = nullptr;
+  const pb::GraphProto* graph = nullptr;  ///< null inside a function
   const Attributes* call = nullptr;  ///< attributes of the function call, for ref_attr_name
   int depth = 0;
   std::unordered_map<std::string, ops::Val> values;
@@ -89,7 +90,10 @@ class Importer {
   void import_control_flow(Frame& frame, const pb::NodeProto& node);
   void import_by_record(Frame& frame, const pb::NodeProto& node);
   void import_call(Frame& frame, const pb::NodeProto& node, const pb::FunctionProto& function);
-  void import_barrier(Frame& frame, const pb::NodeProto& node);
+  void import_barrier(Frame& frame, const pb::NodeProto& node, const std::string& reason);
+  bool consumes_opaque(Frame& frame, const pb::NodeProto& node);
+  /// The type that the model states for a value; opaque if it states none.
+  ir::ValueType declared_type(const Frame& frame, const std::string& name);
   void import_inputs(Frame& frame);
   void set_properties(ir::GraphBuilder& graph) const;
   void finish_node(Frame& frame, const pb::NodeProto& node, ir::NodeId first,

@@ -27,6 +27,8 @@ namespace fs = std::filesystem;
 using tessera::ErrorKind;
 using tessera::Tensor;
 
+std::string keep_folder;  // where exported models are left, for other programs to check
+
 enum class Verdict { pass, refused, wrong };
 
 struct Outcome {
@@ -104,7 +106,8 @@ std::map<std::string, int64_t> bindings(const tessera::ir::Graph& graph,
   return bind;
 }
 
-tessera::ir::Graph import(const std::string& path, const DataSet& data) {
+// Reads the inputs only when the model can be imported: its types say why they may be no tensors.
+tessera::ir::Graph import(const std::string& path, const fs::path& folder, DataSet& data) {
   tessera::onnx::ImportOptions options;
   const std::vector<std::string> names = tessera::onnx::input_names(path);
   const auto with_values = [&] {
@@ -117,10 +120,12 @@ tessera::ir::Graph import(const std::string& path, const DataSet& data) {
       return tessera::onnx::import_model(path, options);
     } catch (const tessera::UserError& e) {
       if (e.kind() != ErrorKind::needs_value) throw;
-      return with_values();
     }
+    data.inputs = read_tensors(folder, "input");
+    return with_values();
   };
   tessera::ir::Graph graph = once();
+  data.inputs = read_tensors(folder, "input");
   options.bind = bindings(graph, data.inputs);
   return options.bind.empty() ? std::move(graph) : once();
 }
@@ -148,11 +153,14 @@ std::vector<Tensor> run(const tessera::ir::Graph& graph, const std::vector<Tenso
 }
 
 // The graph as it comes back from an exported model; exporting that must change nothing more.
-tessera::ir::Graph reimported(const tessera::ir::Graph& graph) {
+tessera::ir::Graph reimported(const tessera::ir::Graph& graph, const std::vector<Tensor>& inputs) {
   const tessera::onnx::ExportOptions options;
-  const auto read = [](const std::string& bytes) {
+  const auto read = [&](const std::string& bytes) {
+    tessera::onnx::ImportOptions importing;
+    for (size_t k = 0; k < inputs.size(); ++k)
+      importing.values[graph.node(graph.inputs()[k]).name] = inputs[k];
     try {
-      return tessera::onnx::import_model_bytes(bytes, {}, {});
+      return tessera::onnx::import_model_bytes(bytes, {}, importing);
     } catch (const tessera::UserError& e) {
       throw std::runtime_error(fmt::format("the exported model is refused: {}", e.what()));
     }
@@ -173,12 +181,15 @@ bool is_random(const tessera::ir::Graph& graph) {
 
 Outcome run_data_set(const fs::path& test, const fs::path& folder, Engine engine) {
   DataSet data;
-  data.inputs = read_tensors(folder, "input");
-  const tessera::ir::Graph graph = import((test / "model.onnx").string(), data);
+  const tessera::ir::Graph graph = import((test / "model.onnx").string(), folder, data);
+  if (engine == Engine::exported && !keep_folder.empty()) {
+    const std::string name = test.filename().string() + ".onnx";
+    tessera::onnx::export_model(graph, (fs::path(keep_folder) / name).string(), {});
+  }
   data.outputs = read_tensors(folder, "output");
   data.inputs.resize(graph.inputs().size());
   const std::vector<Tensor> found =
-      run(engine == Engine::exported ? reimported(graph) : graph, data.inputs, engine);
+      run(engine == Engine::exported ? reimported(graph, data.inputs) : graph, data.inputs, engine);
   if (found.size() < data.outputs.size())
     return {Verdict::wrong, fmt::format("{} outputs, expected {}", found.size(),
                                         data.outputs.size())};
@@ -275,7 +286,8 @@ void write_document(const std::string& path, const std::vector<Line>& lines,
 int usage() {
   std::fprintf(stderr,
                "usage: node_tests FOLDER [--filter TEXT] [--engines tree,loops,cpu,export]\n"
-               "                  [--document OUT.md] [--failures OUT.tsv] [--slow SECONDS]\n");
+               "                  [--document OUT.md] [--failures OUT.tsv] [--slow SECONDS]\n"
+               "                  [--keep FOLDER_FOR_EXPORTED_MODELS]\n");
   return 2;
 }
 
@@ -291,6 +303,7 @@ int main(int argc, char** argv) {
     else if (argument == "--engines" && has_value) wanted = argv[++i];
     else if (argument == "--document" && has_value) document = argv[++i];
     else if (argument == "--failures" && has_value) failures = argv[++i];
+    else if (argument == "--keep" && has_value) keep_folder = argv[++i];
     else if (argument == "--slow" && has_value) slow = std::stod(argv[++i]);
     else if (!argument.starts_with("--") && folder.empty()) folder = argument;
     else return usage();

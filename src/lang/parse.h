@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads programs in the text language (`.tsr`) as graphs. The language is described in
+// docs/language.md.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "ir/graph.h"
+
+namespace tessera::lang {
+
+/// The graph that a program describes. `file_name` opens error messages; weights kept in files
+/// beside the program are looked for in its folder. Functions are inlined and repetitions
+/// unrolled. Throws UserError "file:line:column: message (hint: …)".
+ir::Graph parse_program(std::string_view text, const std::string& file_name);
+
+/// Reads a file; throws UserError(missing_resource) when there is none.
+ir::Graph parse_file(const std::string& path);
+
+}  // namespace tessera::lang

@@ -141,6 +141,13 @@ const char* name_of(Engine engine) {
   return "";
 }
 
+// Rounding to integers is not continuous: quantized results are those of the operator's own types.
+bool is_quantized(const tessera::ir::Graph& graph) {
+  for (const tessera::ir::Node& n : graph.nodes())
+    if (n.op.find("quantize") != std::string::npos || n.op.starts_with("qlinear")) return true;
+  return false;
+}
+
 std::vector<Tensor> run(const tessera::ir::Graph& graph, const std::vector<Tensor>& inputs,
                         Engine engine) {
   if (engine == Engine::cpu) {
@@ -148,6 +155,7 @@ std::vector<Tensor> run(const tessera::ir::Graph& graph, const std::vector<Tenso
     return tessera::plan::compile(graph, *target, {.threads = 1})->run(inputs);
   }
   tessera::ops::EvalOptions options;
+  options.wide = !is_quantized(graph);
   options.tier = engine != Engine::loops ? tessera::ops::Tier::tree : tessera::ops::Tier::loops;
   return tessera::ops::evaluate(graph, inputs, options);
 }

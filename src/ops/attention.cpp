@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+// Scaled dot-product attention with grouped heads, masks and a cache.
+#include <cmath>
+#include <limits>
+
+#include "ops/pool_form.h"
+
+namespace tessera::ops::records {
+namespace {
+
+constexpr double attention_infinity = std::numeric_limits<double>::infinity();
+
+// [batch, sequence, heads · size] as [batch, heads, sequence, size].
+Val attention_heads(Decomposition& d, Val x, std::string_view attr) {
+  if (x.rank() == 4) return x;
+  d.check(x.rank() == 3 && d.has_attr(attr), "{} is needed for inputs of rank {}", attr, x.rank());
+  const int64_t heads = d.integer(attr);
+  d.check(heads > 0, "{} must be positive", attr);
+  const Val split = reshape(x, {x.dim(0), x.dim(1), heads, sym::floor_div(x.dim(2), heads)});
+  return transpose(split, {0, 2, 1, 3});
+}
+
+Val attention_iota(Decomposition& d, const sym::Expr& length, ir::Dims shape) {
+  return reshape(d.op("iota", {}, {{"length", ir::Dims{length}}}), std::move(shape));
+}
+
+// 0 where `allowed`, −∞ elsewhere.
+Val attention_bias_of(Decomposition& d, Val allowed, DType type) {
+  return where(allowed, d.scalar(0, type), d.scalar(-attention_infinity, type));
+}
+
+// Everything that is added to the scores; absent when nothing is. Positions of queries count from
+// the number of keys that precede them.
+Val attention_bias(Decomposition& d, Val q, Val k, const sym::Expr& past) {
+  const DType type = q.dtype();
+  const sym::Expr rows = q.dim(2), columns = k.dim(2);
+  Val bias;
+  const auto add = [&](Val b) { bias = bias.present() ? bias + b : b; };
+  if (d.has(3)) {
+    Val mask = d.in(3);
+    if (mask.dtype() == DType::boolean) mask = attention_bias_of(d, mask, type);
+    if (!(mask.dim(-1) == columns)) {  // a short mask hides the keys beyond it
+      ir::Dims rest = mask.shape();
+      rest.back() = columns - rest.back();
+      mask = concat({mask, expand(d.scalar(-attention_infinity, type), rest)}, -1);
+    }
+    add(cast(mask, type));
+  }
+  const int64_t left = d.integer("left_window_size"), right = d.integer("right_window_size");
+  if (d.flag("is_causal") || left >= 0 || right >= 0) {
+    Val row = attention_iota(d, rows, {rows, 1});
+    const Val column = attention_iota(d, columns, {1, columns});
+    if (d.has(6)) {
+      const Val known = reshape(cast(d.in(6), DType::i64), {d.in(6).dim(0), 1, 1, 1});
+      row = row + (known - d.op("shape_of", {}, {{"dims", ir::Dims{rows}}}));
+    } else if (!(past == sym::Expr(0))) {
+      row = row + d.op("shape_of", {}, {{"dims", ir::Dims{past}}});
+    }
+    const auto allow = [&](Val smaller, Val larger) {
+      add(attention_bias_of(d, d.op("less_or_equal", {smaller, larger}), type));
+    };
+    if (d.flag("is_causal")) allow(column, row);
+    if (left >= 0) allow(row, column + static_cast<double>(left));
+    if (right >= 0) allow(column, row + static_cast<double>(right));
+  }
+  if (d.has(6)) {
+    const Val known = reshape(cast(d.in(6), DType::i64), {d.in(6).dim(0), 1, 1, 1});
+    const Val column = attention_iota(d, columns, {1, 1, 1, columns});
+    add(attention_bias_of(d, d.op("less", {column, known}), type));
+  }
+  return bias;
+}
+
+// Softmax along the last axis; a row of nothing but −∞ gives 0.
+Val attention_softmax(Decomposition& d, Val x, bool may_be_empty) {
+  if (!may_be_empty) return d.op("softmax", {x});
+  const DType type = x.dtype();
+  const Val zero = d.scalar(0, type);
+  const Val most = reduce("reduce_max", x, {-1});
+  const Val empty = d.op("equal", {most, d.scalar(-attention_infinity, type)});
+  const Val e = exp(x - where(empty, zero, most));
+  return e / where(empty, d.scalar(1, type), reduce("reduce_sum", e, {-1}));
+}
+
+// Keys and values of one head serve a group of query heads: the group becomes an axis.
+Val attention_product(Val x, Val y) {
+  const sym::Expr heads = x.dim(1), own = y.dim(1);
+  if (heads == own) return matmul(x, y);
+  const sym::Expr group = sym::floor_div(heads, own);
+  const Val grouped = reshape(x, {x.dim(0), own, group, x.dim(2), x.dim(3)});
+  const Val z = matmul(grouped, unsqueeze(y, {2}));
+  return reshape(z, {x.dim(0), heads, x.dim(2), y.dim(3)});
+}
+
+std::vector<Val> decompose_attention(Decomposition& d) {
+  const bool flat = d.in(0).rank() == 3;
+  const Val q = attention_heads(d, d.in(0), "q_num_heads");
+  Val k = attention_heads(d, d.in(1), "kv_num_heads");
+  Val v = attention_heads(d, d.in(2), "kv_num_heads");
+  const DType type = q.dtype();
+  d.check(d.has(4) == d.has(5), "past keys and values come together");
+  sym::Expr past(0);
+  if (d.has(4)) {
+    past = d.in(4).dim(2);
+    k = concat({d.in(4), k}, 2);
+    v = concat({d.in(5), v}, 2);
+  }
+  Val scaled_q = q, scaled_k = transpose(k, {0, 1, 3, 2});
+  if (d.has_attr("scale")) {
+    const double root = std::sqrt(d.real("scale"));
+    scaled_q = q * root;
+    scaled_k = scaled_k * root;
+  } else if (const auto size = q.dim(3).constant()) {
+    const double root = 1 / std::sqrt(std::sqrt(static_cast<double>(*size)));
+    scaled_q = q * root;
+    scaled_k = scaled_k * root;
+  } else {
+    d.fail("the head size must be known, or scale given");
+  }
+  const Val product = attention_product(scaled_q, scaled_k);
+  const double softcap = d.real("softcap");
+  const Val capped = softcap > 0 ? tanh(product / softcap) * softcap : product;
+  const Val bias = attention_bias(d, q, k, past);
+  const Val scores = bias.present() ? capped + bias : capped;
+  const DType precision = d.has_attr("softmax_precision") ? d.dtype("softmax_precision") : type;
+  const bool windowed = d.integer("left_window_size") >= 0 || d.integer("right_window_size") >= 0;
+  const bool may_be_empty = d.has(3) || d.has(6) || windowed;
+  const Val weights = cast(attention_softmax(d, cast(scores, precision), may_be_empty), type);
+  Val y = attention_product(weights, v);
+  if (flat) {
+    const ir::Dims shape{y.dim(0), y.dim(2), y.dim(1) * y.dim(3)};
+    y = reshape(transpose(y, {0, 2, 1, 3}), shape);
+  }
+  const int64_t mode = d.integer("qk_matmul_output_mode");
+  d.check(mode >= 0 && mode <= 3, "qk_matmul_output_mode {} is unknown", mode);
+  return {y, k, v, mode == 0 ? product : mode == 1 ? capped : mode == 2 ? scores : weights};
+}
+
+std::vector<Val> import_attention(OnnxImport& c) {
+  ir::AttrMap attrs;
+  for (const char* name : {"is_causal", "q_num_heads", "kv_num_heads", "qk_matmul_output_mode",
+                           "left_window_size", "right_window_size"})
+    if (c.has_attr(name)) attrs.emplace(name, c.attr_int(name, 0));
+  for (const char* name : {"scale", "softcap"})
+    if (c.has_attr(name)) attrs.emplace(name, c.attr_float(name, 0));
+  if (const int64_t type = c.attr_int("softmax_precision", 0); type != 0)
+    attrs.emplace("softmax_precision", c.dtype_of(type));
+  std::vector<Val> inputs;
+  for (int k = 0; k < c.input_count(); ++k) inputs.push_back(c.input(k));
+  return c.builder().op_n("attention", inputs, attrs);
+}
+
+void export_attention(OnnxExport& c) {
+  ir::AttrMap attrs = c.node().attrs;
+  if (auto at = attrs.find("softmax_precision"); at != attrs.end())
+    at->second = c.onnx_type(std::get<DType>(at->second));
+  if (c.has_input(6) && c.opset() < 24) c.unsupported("nonpad_kv_seqlen needs operator set 24");
+  if ((attrs.contains("left_window_size") || attrs.contains("right_window_size")) && c.opset() < 25)
+    c.unsupported("attention windows need operator set 25");
+  c.result(c.emit("Attention", export_inputs(c), attrs, 4));
+}
+
+}  // namespace
+
+OpDef attention() {
+  const ir::ValueType q{DType::f32, {2, 4, 3, 8}}, k{DType::f32, {2, 2, 5, 8}},
+      mask{DType::boolean, {3, 5}}, long_mask{DType::f32, {3, 7}},
+      past{DType::f32, {2, 2, 2, 8}}, flat{DType::f32, {2, 3, 8}};
+  const int64_t one = 1, two = 2;
+  const auto number = [](const char* name, int64_t value) {
+    return AttrDef{.name = name, .default_value = value};
+  };
+  return {
+      .name = "attention",
+      .doc = "softmax(q·kᵀ · scale + bias)·v over heads (Vaswani et al., 2017) with grouped key and "
+             "value heads; also the extended keys and values and the scores.",
+      .inputs = {{"q"}, {"k"}, {"v"}, {"attn_mask", true}, {"past_key", true},
+                 {"past_value", true}, {"nonpad_kv_seqlen", true}},
+      .attrs = {number("is_causal", 0),
+                {.name = "q_num_heads", .optional = true},
+                {.name = "kv_num_heads", .optional = true},
+                {.name = "scale", .kind = ir::AttrKind::real, .optional = true},
+                {.name = "softcap", .kind = ir::AttrKind::real, .default_value = 0.0},
+                {.name = "softmax_precision", .kind = ir::AttrKind::dtype, .optional = true},
+                number("qk_matmul_output_mode", 0), number("left_window_size", -1),
+                number("right_window_size", -1)},
+      .decompose = decompose_attention,
+      .onnx = {{.op = "Attention",
+                .since = 23,
+                .import = import_attention,
+                .export_ = export_attention}},
+      .samples = {{{q, k, k, mask}}, {{q, k, k, long_mask, past, past}, {{"is_causal", one}}},
+                  {{flat, flat, flat}, {{"q_num_heads", two}, {"kv_num_heads", two}}}},
+  };
+}
+
+}  // namespace tessera::ops::records

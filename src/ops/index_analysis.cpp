@@ -74,23 +74,27 @@ Affine operator*(const Affine& a, int64_t factor) {
   return result;
 }
 
-IndexAnalysis::IndexAnalysis(const ir::ExprPool& pool, ExprId root,
+IndexAnalysis::IndexAnalysis(const ir::ExprPool& pool, std::vector<ExprId> roots,
                              std::span<const int64_t> output_shape)
-    : pool_(pool), root_(root), output_shape_(output_shape.begin(), output_shape.end()),
-      reads_(pool.size()) {
-  for (ExprId id = 0; id <= root; ++id) {
+    : pool_(pool), roots_(std::move(roots)),
+      output_shape_(output_shape.begin(), output_shape.end()) {
+  // The pool may hold more than the roots need.
+  const ExprId last = *std::max_element(roots_.begin(), roots_.end());
+  reads_.resize(last + 1);
+  used_.resize(last + 1);
+  for (ExprId root : roots_) used_[root] = true;
+  for (ExprId id = 0; id <= last; ++id) {
     const ExprNode& n = pool.node(id);
     reads_[id] = n.kind == ExprKind::read;
     for (ExprId a : n.args) reads_[id] = reads_[id] || reads_[a];
   }
-  // The pool may hold more than the root needs.
-  std::vector<bool> used(root + 1);
-  used[root] = true;
   // Outer reductions come after inner ones, but an extent may use an outer variable: downwards.
-  for (ExprId id = root + 1; id-- > 0;) {
+  for (ExprId id = last + 1; id-- > 0;) {
     const ExprNode& n = pool.node(id);
-    if (!used[id]) continue;
-    for (ExprId a : n.args) used[a] = true;
+    if (!used_[id]) continue;
+    for (ExprId a : n.args) used_[a] = true;
+    if (n.kind == ExprKind::primitive && n.prim == Prim::floor_div)
+      quotients_.emplace(std::pair(n.args[0], n.args[1]), id);
     if (n.kind != ExprKind::reduce) continue;
     interval_.clear();
     affine_.clear();
@@ -168,6 +172,36 @@ Affine IndexAnalysis::divided(ExprId id, const ExprNode& n) {
   if (low != sym::floor_div(range.high, c)) return atom;
   if (n.prim == Prim::floor_div) return quotient + Affine{low, {}};
   return rest + Affine{-low * c, {}};
+}
+
+Affine IndexAnalysis::joined(Affine sum) {
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (const auto& [term, coefficient] : sum.terms) {
+      const ExprNode& n = pool_.node(term);
+      if (n.kind != ExprKind::primitive || n.prim != Prim::mod) continue;
+      const auto at = quotients_.find({n.args[0], n.args[1]});
+      const Affine& divisor = affine(n.args[1]);
+      if (at == quotients_.end() || !divisor.terms.empty() || divisor.constant <= 0) continue;
+      const Affine quotient{0, {{at->second, coefficient * divisor.constant}}};
+      const bool has_quotient =
+          std::any_of(sum.terms.begin(), sum.terms.end(),
+                      [&](const auto& t) { return t == quotient.terms[0]; });
+      if (!has_quotient) continue;
+      const Affine remainder{0, {{term, coefficient}}};
+      sum = sum + quotient * -1 + remainder * -1 + affine(n.args[0]) * coefficient;
+      changed = true;
+      break;
+    }
+  }
+  return sum;
+}
+
+Affine IndexAnalysis::offset(const ExprNode& read, const Shape& shape) {
+  Affine sum;
+  for (size_t axis = 0; axis < read.args.size(); ++axis)
+    sum = sum * shape[axis] + affine(read.args[axis]);
+  return joined(std::move(sum));
 }
 
 Interval IndexAnalysis::interval(const Affine& affine) {
@@ -298,7 +332,8 @@ void IndexAnalysis::visit(ExprId id, const Facts& facts, int context,
 std::set<ExprId> IndexAnalysis::unproven_reads(std::span<const Shape> inputs) {
   visited_.clear();
   unproven_.clear();
-  visit(root_, {}, contexts_ = 0, inputs);
+  contexts_ = 0;
+  for (ExprId root : roots_) visit(root, {}, 0, inputs);
   return unproven_;
 }
 

@@ -36,15 +36,23 @@ struct Interval {
 class IndexAnalysis {
  public:
   /// Throws UserError when a size is unbound.
-  IndexAnalysis(const ir::ExprPool& pool, ir::ExprId root, std::span<const int64_t> output_shape);
+  /// `roots` are bodies of outputs of one shape.
+  IndexAnalysis(const ir::ExprPool& pool, std::vector<ir::ExprId> roots,
+                std::span<const int64_t> output_shape);
 
   /// REQUIRES: the node has type i64. Divisions and remainders by constants vanish where the
   /// intervals allow it.
   const Affine& affine(ir::ExprId id);
   Interval interval(ir::ExprId id);
   Interval interval(const Affine& affine);
+  /// The same number with c·⌊e / c⌋ + (e mod c) replaced by e.
+  Affine joined(Affine affine);
+  /// Row-major offset of a read's element, joined.
+  Affine offset(const ir::ExprNode& read, const Shape& shape);
+  /// Whether the node is reached from a root.
+  bool is_used(ir::ExprId id) const { return id < used_.size() && used_[id]; }
 
-  /// The reads under the root that an index may lead outside of their tensor on some path, as far
+  /// The reads under the roots that an index may lead outside of their tensor on some path, as far
   /// as intervals and the conditions of enclosing selects tell.
   std::set<ir::ExprId> unproven_reads(std::span<const Shape> inputs);
 
@@ -58,12 +66,14 @@ class IndexAnalysis {
   void visit(ir::ExprId id, const Facts& facts, int context, std::span<const Shape> inputs);
 
   const ir::ExprPool& pool_;
-  ir::ExprId root_;
+  std::vector<ir::ExprId> roots_;
   std::vector<int64_t> output_shape_;
   std::map<uint32_t, int64_t> bound_extent_;
   std::map<ir::ExprId, Affine> affine_;
   std::map<ir::ExprId, Interval> interval_;
   std::vector<bool> reads_;  // by node: holds a read
+  std::vector<bool> used_;
+  std::map<std::pair<ir::ExprId, ir::ExprId>, ir::ExprId> quotients_;  // by operands
   std::set<std::pair<ir::ExprId, int>> visited_;
   int contexts_ = 0;
   std::set<ir::ExprId> unproven_;

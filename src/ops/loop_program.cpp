@@ -33,7 +33,7 @@ class Compiler {
  public:
   Compiler(const ir::Meaning& meaning, size_t output, std::span<const Shape> inputs, bool wide)
       : pool_(*meaning.pool), root_(meaning.outputs[output].body.id), inputs_(inputs), wide_(wide),
-        shape_(meaning.output_type(output).concrete_shape()), analysis_(pool_, root_, shape_) {}
+        shape_(meaning.output_type(output).concrete_shape()), analysis_(pool_, {root_}, shape_) {}
 
   LoopProgram run() {
     find_masks();
@@ -204,9 +204,7 @@ class Compiler {
   Register read(ExprId id, size_t s) {
     const ExprNode& n = pool_.node(id);
     const Shape& shape = inputs_[n.input];
-    Affine offset;
-    for (size_t axis = 0; axis < n.args.size(); ++axis)
-      offset = offset * shape[axis] + analysis_.affine(n.args[axis]);
+    const Affine offset = analysis_.offset(n, shape);
     const auto [lanes, uniform] = parts(offset);
     program_.loads.push_back({n.input, offset.constant, lanes, uniform});
     return emit(s, {.op = Op::load, .detail = static_cast<uint32_t>(program_.loads.size() - 1)});

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+// Index arithmetic: sums hoisted term by term, lanes in 32 bits where the numbers fit, and reads
+// as plain, masked or gathering loads.
+#include <llvm/IR/IRBuilder.h>
+#include <llvm/IR/Module.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "codegen/emit_scalar.h"
+#include "codegen/emitter.h"
+
+namespace tessera::codegen {
+
+using ir::ExprKind;
+using ir::ExprNode;
+using ir::Prim;
+using llvm::Value;
+using ops::Affine;
+using ops::Interval;
+
+namespace {
+
+bool fits_i32(Interval range) { return range.within(INT32_MIN / 2, INT32_MAX / 2); }
+
+}  // namespace
+
+// 0, stride, 2·stride, …
+Value* Emitter::lane_numbers(int bits, int64_t stride) {
+  std::vector<llvm::Constant*> numbers;
+  llvm::Type* type = b_.getIntNTy(static_cast<unsigned>(bits));
+  for (int k = 0; k < nest_.lanes; ++k)
+    numbers.push_back(llvm::ConstantInt::getSigned(type, k * stride));
+  return llvm::ConstantVector::get(numbers);
+}
+
+// The sum of all terms that are one number for all lanes (the lane variable counts as that of the
+// first lane), or null. Partial sums stay in the scopes of their variables.
+Value* Emitter::scalar_sum(const Affine& affine) {
+  std::map<size_t, Terms> by_scope;
+  for (const auto& term : affine.terms) {
+    const ExprNode& n = nest_.pool.node(term.first);
+    if (n.kind == ExprKind::variable || !is_lane(nest_.masks[term.first]))
+      by_scope[scope_of(nest_.masks[term.first])].push_back(term);
+  }
+  Value* base = nullptr;
+  Terms key;
+  for (const auto& [s, terms] : by_scope) {
+    key.insert(key.end(), terms.begin(), terms.end());
+    if (auto known = scopes_[s].sums.find(key); known != scopes_[s].sums.end()) {
+      base = known->second;
+      continue;
+    }
+    for (const auto& [atom, coefficient] : terms) {
+      const ExprNode& n = nest_.pool.node(atom);
+      Value* v = n.kind == ExprKind::variable ? counter(n.var) : value(atom);
+      at(s);
+      v = b_.CreateMul(v, integer(coefficient));
+      base = base ? b_.CreateAdd(base, v) : v;
+    }
+    scopes_[s].sums.emplace(key, base);
+  }
+  return base;
+}
+
+Emitter::Index Emitter::index(const Affine& affine) {
+  Index result;
+  result.constant = affine.constant;
+  result.scalar = scalar_sum(affine);
+  std::vector<std::pair<ExprId, int64_t>> atoms;
+  for (const auto& term : affine.terms) {
+    if (!is_lane(nest_.masks[term.first])) continue;
+    const Interval lane{0, nest_.lanes - 1};
+    const bool is_variable = nest_.pool.node(term.first).kind == ExprKind::variable;
+    if (is_variable) result.lane_stride = term.second;
+    else atoms.push_back(term);
+    Interval part = is_variable ? lane : nest_.analysis.interval(term.first);
+    if (!part.bounded() || std::abs(term.second) > INT32_MAX) part = {-Interval::far, Interval::far};
+    const auto ends = std::minmax({static_cast<__int128>(part.low) * term.second,
+                                   static_cast<__int128>(part.high) * term.second});
+    result.range.low = static_cast<int64_t>(
+        std::max<__int128>(ends.first + result.range.low, -Interval::far));
+    result.range.high = static_cast<int64_t>(
+        std::min<__int128>(ends.second + result.range.high, Interval::far));
+  }
+  result.is_plain = atoms.empty();
+  if (result.is_plain && result.lane_stride == 0) return result;
+  const int bits = fits_i32(result.range) ? 32 : 64;
+  llvm::Type* type = llvm::FixedVectorType::get(b_.getIntNTy(static_cast<unsigned>(bits)),
+                                                static_cast<unsigned>(nest_.lanes));
+  result.vector = lane_numbers(bits, result.lane_stride);
+  VarMask all = 0;
+  for (const auto& atom : atoms) {
+    all |= nest_.masks[atom.first];
+    Value* v = narrow_value(atom.first);
+    at(scope_of(all));
+    v = b_.CreateMul(b_.CreateSExtOrTrunc(v, type), llvm::ConstantInt::getSigned(type, atom.second));
+    result.vector = b_.CreateAdd(result.vector, v);
+  }
+  return result;
+}
+
+// A vector of an i64 node in 32 bits where its numbers fit, in 64 otherwise.
+Value* Emitter::narrow_value(ExprId id) {
+  const size_t s = scope_of(nest_.masks[id]);
+  if (auto known = scopes_[s].narrow.find(id); known != scopes_[s].narrow.end())
+    return known->second;
+  const ExprNode& n = nest_.pool.node(id);
+  Value* v = nullptr;
+  const bool divides =
+      n.kind == ExprKind::primitive && (n.prim == Prim::floor_div || n.prim == Prim::mod);
+  const Affine* divisor = divides ? &nest_.analysis.affine(n.args[1]) : nullptr;
+  const Interval range = divides ? nest_.analysis.interval(n.args[0]) : Interval{0, 0};
+  if (divides && divisor->terms.empty() && divisor->constant > 0 &&
+      divisor->constant <= INT32_MAX && fits_i32(range)) {
+    const Index part = index(nest_.analysis.affine(n.args[0]));
+    at(s);
+    llvm::Type* i32 = b_.getInt32Ty();
+    Value* offset = part.scalar ? b_.CreateAdd(part.scalar, integer(part.constant))
+                                : integer(part.constant);
+    v = widened(b_.CreateTrunc(offset, i32), nest_.lanes);
+    if (part.vector) v = b_.CreateAdd(v, b_.CreateSExtOrTrunc(part.vector, v->getType()));
+    Value* by = llvm::ConstantInt::getSigned(v->getType(), divisor->constant);
+    v = emit_primitive(b_, n.prim, DType::i32, v, by, range.low >= 0);
+  } else {
+    v = value(id);
+    at(s);
+    v = widened(v, nest_.lanes);
+    if (fits_i32(nest_.analysis.interval(id)))
+      v = b_.CreateTrunc(v, llvm::FixedVectorType::get(b_.getInt32Ty(),
+                                                       static_cast<unsigned>(nest_.lanes)));
+  }
+  scopes_[s].narrow.emplace(id, v);
+  return v;
+}
+
+Value* Emitter::affine_value(const Affine& affine, size_t s) {
+  const Index part = index(affine);
+  at(s);
+  Value* v = part.scalar ? b_.CreateAdd(part.scalar, integer(part.constant))
+                         : integer(part.constant);
+  if (!part.vector) return v;
+  v = widened(v, nest_.lanes);
+  return b_.CreateAdd(v, b_.CreateSExt(part.vector, v->getType()));
+}
+
+// room >= 0. The limit is brought into the range of the vector part, so that it fits its bits.
+Value* Emitter::compare(const Affine& room, size_t s) {
+  const Index part = index(room);
+  at(s);
+  Value* total = part.scalar ? b_.CreateAdd(part.scalar, integer(part.constant))
+                             : integer(part.constant);
+  if (!part.vector) return b_.CreateICmpSGE(total, integer(0));
+  Value* limit = b_.CreateNeg(total);
+  limit = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, limit, integer(part.range.low));
+  limit = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, limit, integer(part.range.high + 1));
+  llvm::Type* type = part.vector->getType()->getScalarType();
+  limit = widened(b_.CreateTrunc(limit, type), nest_.lanes);
+  return b_.CreateICmpSGE(part.vector, limit);
+}
+
+// 0 <= vector + offset < size, by lane.
+Value* Emitter::between(Value* vector, Interval range, Value* offset, int64_t size) {
+  const auto limit = [&](int64_t bound) {
+    Value* v = b_.CreateSub(integer(bound), offset);
+    v = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, v, integer(range.low));
+    v = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, v, integer(range.high + 1));
+    return widened(b_.CreateTrunc(v, vector->getType()->getScalarType()), nest_.lanes);
+  };
+  Value* low = b_.CreateICmpSGE(vector, limit(0));
+  return b_.CreateAnd(low, b_.CreateICmpSLT(vector, limit(size)));
+}
+
+// A read that a guard may keep inside its tensor is masked by its own bounds: what it gives in
+// other lanes is never used, but it must not fault.
+Value* Emitter::read(ExprId id, size_t s) {
+  const ExprNode& n = nest_.pool.node(id);
+  const Shape& shape = nest_.inputs[n.input];
+  const int64_t size = *element_count(shape);
+  if (size == 0) return llvm::Constant::getNullValue(register_type(b_, n.type, 0));
+  bool is_safe = true;
+  for (size_t axis = 0; axis < n.args.size(); ++axis)
+    is_safe = is_safe && nest_.analysis.interval(n.args[axis]).within(0, shape[axis] - 1);
+  const Index part = index(nest_.analysis.offset(n, shape));
+  at(s);
+  llvm::Type* type = memory_type(b_, n.type);
+  const llvm::Align align(size_of(n.type));
+  Value* offset = part.scalar ? b_.CreateAdd(part.scalar, integer(part.constant))
+                              : integer(part.constant);
+  if (!part.vector) {
+    if (!is_safe)
+      offset = b_.CreateSelect(b_.CreateICmpULT(offset, integer(size)), offset, integer(0));
+    Value* address = b_.CreateGEP(type, src_[n.input], offset);
+    return from_memory(b_, n.type, b_.CreateAlignedLoad(type, address, align));
+  }
+  auto* vector_type = llvm::FixedVectorType::get(type, static_cast<unsigned>(nest_.lanes));
+  Value* active = mask();
+  if (!is_safe) {
+    Value* inside = between(part.vector, part.range, offset, size);
+    active = active ? b_.CreateAnd(active, inside) : inside;
+  }
+  Value* zero = llvm::Constant::getNullValue(vector_type);
+  Value* address = b_.CreateGEP(type, src_[n.input], offset);
+  Value* loaded = nullptr;
+  if (part.is_plain && part.lane_stride == 1) {
+    loaded = active ? b_.CreateMaskedLoad(vector_type, address, align, active, zero)
+                    : static_cast<Value*>(b_.CreateAlignedLoad(vector_type, address, align));
+  } else {
+    Value* addresses = b_.CreateGEP(type, address, part.vector);
+    loaded = b_.CreateMaskedGather(vector_type, addresses, align, active, active ? zero : nullptr);
+  }
+  return from_memory(b_, n.type, loaded);
+}
+
+Value* Emitter::outside(Value* index, int64_t extent, size_t s) {
+  at(s);
+  return b_.CreateICmpUGE(index, llvm::ConstantInt::getSigned(index->getType(), extent));
+}
+
+}  // namespace tessera::codegen

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// The scalar primitives as LLVM instructions, alike for one value and for a vector of lanes.
+// Registers hold f16 and bf16 as float and bool as i1; integers have their own width.
+#pragma once
+
+#include "ir/scalar.h"
+
+namespace llvm {
+class IRBuilderBase;
+class Type;
+class Value;
+}  // namespace llvm
+
+namespace tessera::codegen {
+
+/// Register type of one lane / of `like`'s lanes.
+llvm::Type* register_type(llvm::IRBuilderBase& b, DType type, int lanes);
+/// Type of an element in memory.
+llvm::Type* memory_type(llvm::IRBuilderBase& b, DType type);
+/// Between memory and registers; vectors stay vectors.
+llvm::Value* from_memory(llvm::IRBuilderBase& b, DType type, llvm::Value* v);
+llvm::Value* to_memory(llvm::IRBuilderBase& b, DType type, llvm::Value* v);
+
+/// A constant register: the integer, or the double's bits (ExprNode::bits).
+llvm::Value* constant(llvm::IRBuilderBase& b, DType type, int64_t bits);
+llvm::Value* splat(llvm::IRBuilderBase& b, llvm::Value* v, int lanes);
+
+/// REQUIRES: prim is not select; both operands have `type` and equal lanes. `is_natural`: integer
+/// operands are known not to be negative (and the second not zero).
+llvm::Value* emit_primitive(llvm::IRBuilderBase& b, ir::Prim prim, DType type, llvm::Value* x,
+                            llvm::Value* y, bool is_natural = false);
+llvm::Value* emit_cast(llvm::IRBuilderBase& b, DType from, DType to, llvm::Value* v);
+/// The combination of all lanes of `v`.
+llvm::Value* emit_horizontal(llvm::IRBuilderBase& b, ir::Prim prim, DType type, llvm::Value* v);
+
+/// A C function that emitted code calls by name, and where it is.
+struct ExternalFunction {
+  const char* name;
+  const void* address;
+};
+std::span<const ExternalFunction> external_functions();
+
+}  // namespace tessera::codegen

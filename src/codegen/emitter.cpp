@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: Apache-2.0
+// Scopes, loops over rows and lanes, values of nodes.
+#include "codegen/emitter.h"
+
+#include <llvm/IR/IRBuilder.h>
+#include <llvm/IR/Module.h>
+
+#include "base/check.h"
+#include "codegen/emit_scalar.h"
+
+namespace tessera::codegen {
+
+using ir::ExprId;
+using ir::ExprKind;
+using ir::ExprNode;
+using ir::Prim;
+using llvm::Value;
+
+Emitter::Emitter(LoopNest& nest, llvm::IRBuilderBase& builder, llvm::Module& module)
+    : nest_(nest), b_(builder), module_(module) {}
+
+llvm::IRBuilderBase& Emitter::at(size_t scope) {
+  b_.SetInsertPoint(scopes_[scope].block);
+  return b_;
+}
+
+size_t Emitter::scope_of(VarMask mask) const {
+  size_t s = scopes_.size() - 1;
+  while (s > 0 && !(mask & scopes_[s].variables)) --s;
+  return s;
+}
+
+VarMask Emitter::lane_bit() const {
+  for (size_t s = scopes_.size(); s-- > 0;)
+    if (scopes_[s].lane) return scopes_[s].lane;
+  return 0;
+}
+
+Value* Emitter::mask() const {
+  for (size_t s = scopes_.size(); s-- > 0;)
+    if (scopes_[s].lane) return scopes_[s].mask;
+  return nullptr;
+}
+
+Value* Emitter::integer(int64_t value) { return b_.getInt64(static_cast<uint64_t>(value)); }
+
+llvm::BasicBlock* Emitter::new_block(const char* name) {
+  return llvm::BasicBlock::Create(b_.getContext(), name, function_);
+}
+
+// A loop inside the innermost scope, which becomes a scope itself. The scope outside keeps its
+// block open: what is hoisted later still comes before the loop.
+Emitter::Loop Emitter::open(Value* start, Value* limit, int64_t step, VarMask variables) {
+  Loop loop;
+  loop.header = new_block("loop");
+  loop.exit = new_block("after");
+  loop.start = start;
+  loop.step = step;
+  llvm::BasicBlock* body = new_block("body");
+  b_.SetInsertPoint(loop.header);
+  loop.counter = b_.CreatePHI(b_.getInt64Ty(), 2);
+  b_.CreateCondBr(b_.CreateICmpSLT(loop.counter, limit), body, loop.exit);
+  Scope scope;
+  scope.variables = variables;
+  scope.block = body;
+  scope.counter = loop.counter;
+  scopes_.push_back(std::move(scope));
+  return loop;
+}
+
+void Emitter::close(const Loop& loop) {
+  const size_t inner = scopes_.size() - 1;
+  at(inner);
+  Value* next = b_.CreateAdd(loop.counter, integer(loop.step), "", true, true);
+  b_.CreateBr(loop.header);
+  loop.counter->addIncoming(next, scopes_[inner].block);
+  at(inner - 1);
+  b_.CreateBr(loop.header);
+  loop.counter->addIncoming(loop.start, scopes_[inner - 1].block);
+  scopes_[inner - 1].block = loop.exit;
+  scopes_.pop_back();
+}
+
+// A variable of the function, set to `initial` where `scope` stands now.
+llvm::AllocaInst* Emitter::new_cell(Value* initial, size_t scope) {
+  b_.SetInsertPoint(cells_, cells_->begin());
+  llvm::AllocaInst* cell = b_.CreateAlloca(initial->getType());
+  at(scope).CreateStore(initial, cell);
+  return cell;
+}
+
+// What depends on outer variables only is emitted with the deeper scopes out of sight.
+std::vector<Emitter::Scope> Emitter::hide_above(size_t scope) {
+  std::vector<Scope> hidden;
+  for (size_t k = scope + 1; k < scopes_.size(); ++k) hidden.push_back(std::move(scopes_[k]));
+  scopes_.resize(scope + 1);
+  return hidden;
+}
+
+void Emitter::restore(size_t scope, std::vector<Scope> hidden) {
+  scopes_.resize(scope + 1);
+  for (Scope& s : hidden) scopes_.push_back(std::move(s));
+}
+
+Value* Emitter::value(ExprId id) {
+  const size_t s = scope_of(nest_.masks[id]);
+  if (auto known = scopes_[s].values.find(id); known != scopes_[s].values.end())
+    return known->second;
+  auto hidden = hide_above(s);
+  Value* v = make_value(id, s);
+  restore(s, std::move(hidden));
+  scopes_[s].values.emplace(id, v);
+  return v;
+}
+
+Value* Emitter::make_value(ExprId id, size_t s) {
+  const ExprNode& n = nest_.pool.node(id);
+  if (n.type == DType::i64 && n.kind != ExprKind::read && n.kind != ExprKind::reduce) {
+    const ops::Affine& affine = nest_.analysis.affine(id);
+    const bool is_atom = affine.terms.size() == 1 && affine.terms[0].first == id;
+    if (!is_atom || n.kind == ExprKind::variable) return affine_value(affine, s);
+  }
+  switch (n.kind) {
+    case ExprKind::constant: return constant(b_, n.type, n.bits);
+    case ExprKind::read: return read(id, s);
+    case ExprKind::cast: {
+      Value* v = value(n.args[0]);
+      return emit_cast(at(s), nest_.pool.node(n.args[0]).type, n.type, v);
+    }
+    case ExprKind::primitive: return primitive(id, s);
+    case ExprKind::reduce: return reduce(id, s);
+    case ExprKind::variable:
+    case ExprKind::size: break;
+  }
+  TESSERA_CHECK(false, "a size or variable of type {}", to_string(n.type));
+  return nullptr;
+}
+
+// The scalar value of a variable: its loop's counter. A variable that melted into another is 0.
+Value* Emitter::counter(ir::Var var) {
+  if (var.kind == ir::Var::Kind::output)
+    if (auto known = row_variables_.find(var.number); known != row_variables_.end())
+      return known->second;
+  const size_t s = scope_of(variable_bit(var));
+  return s == 0 ? integer(0) : scopes_[s].counter;
+}
+
+Value* Emitter::condition(ExprId id, size_t s) {
+  Value* v = value(id);
+  if (nest_.pool.node(id).type == DType::boolean) return v;
+  return at(s).CreateICmpNE(v, llvm::Constant::getNullValue(v->getType()));
+}
+
+Value* Emitter::widened(Value* v, int lanes) { return splat(b_, v, lanes); }
+
+Value* Emitter::primitive(ExprId id, size_t s) {
+  const ExprNode& n = nest_.pool.node(id);
+  const DType type = nest_.pool.node(n.args[0]).type;
+  if ((n.prim == Prim::le || n.prim == Prim::lt) && type == DType::i64) {
+    ops::Affine room =
+        nest_.analysis.affine(n.args[1]) + nest_.analysis.affine(n.args[0]) * -1;
+    if (nest_.analysis.interval(room).bounded()) {
+      if (n.prim == Prim::lt) room.constant -= 1;
+      return compare(room, s);
+    }
+  }
+  std::vector<Value*> args;
+  for (ExprId a : n.args) args.push_back(value(a));
+  if (n.prim == Prim::select) args[0] = condition(n.args[0], s);
+  at(s);
+  bool any_vector = false;
+  for (Value* a : args) any_vector = any_vector || a->getType()->isVectorTy();
+  if (n.prim == Prim::select) {
+    for (size_t k = 1; k < 3; ++k)
+      if (any_vector) args[k] = widened(args[k], nest_.lanes);
+    return b_.CreateSelect(args[0], args[1], args[2]);
+  }
+  for (Value*& a : args)
+    if (any_vector) a = widened(a, nest_.lanes);
+  bool is_natural = false;
+  if (type == DType::i64 && (n.prim == Prim::floor_div || n.prim == Prim::mod))
+    is_natural = nest_.analysis.interval(n.args[0]).low >= 0 &&
+                 nest_.analysis.interval(n.args[1]).low >= 1;
+  return emit_primitive(b_, n.prim, type, args[0], args.size() > 1 ? args[1] : nullptr,
+                        is_natural);
+}
+
+Value* Emitter::either(size_t s, Value* a, Value* b) {
+  if (!a || a == b) return b;
+  if (!b) return a;
+  at(s);
+  const bool any_vector = a->getType()->isVectorTy() || b->getType()->isVectorTy();
+  const int n = any_vector ? nest_.lanes : 0;
+  return b_.CreateOr(widened(a, n), widened(b, n));
+}
+
+// Whether computing the node reads outside a tensor without a guard; null: it never does.
+Value* Emitter::poison(ExprId id) {
+  if (!nest_.tainted[id]) return nullptr;
+  const size_t s = scope_of(nest_.masks[id]);
+  if (nest_.pool.node(id).kind == ExprKind::reduce) value(id);  // remembers its poison
+  if (auto known = scopes_[s].poisons.find(id); known != scopes_[s].poisons.end())
+    return known->second;
+  auto hidden = hide_above(s);
+  Value* v = make_poison(id, s);
+  restore(s, std::move(hidden));
+  scopes_[s].poisons.emplace(id, v);
+  return v;
+}
+
+Value* Emitter::make_poison(ExprId id, size_t s) {
+  const ExprNode& n = nest_.pool.node(id);
+  const bool is_primitive = n.kind == ExprKind::primitive;
+  if (is_primitive && (n.prim == Prim::select || n.prim == Prim::logical_and ||
+                       n.prim == Prim::logical_or)) {
+    const bool is_select = n.prim == Prim::select;
+    Value *when_true = nullptr, *when_false = nullptr;
+    if (is_select || n.prim == Prim::logical_and) when_true = poison(n.args[1]);
+    if (is_select || n.prim == Prim::logical_or) when_false = poison(n.args[is_select ? 2 : 1]);
+    Value* branch = nullptr;
+    if (when_true || when_false) {
+      Value* chosen = condition(n.args[0], s);
+      at(s);
+      const auto part = [&](Value* v) { return v ? v : b_.getFalse(); };
+      Value *a = part(when_true), *c = part(when_false);
+      const bool any_vector = chosen->getType()->isVectorTy() || a->getType()->isVectorTy() ||
+                              c->getType()->isVectorTy();
+      const int lanes = any_vector ? nest_.lanes : 0;
+      branch = b_.CreateSelect(chosen, widened(a, lanes), widened(c, lanes));
+    }
+    return either(s, poison(n.args[0]), branch);
+  }
+  Value* all = nullptr;
+  for (ExprId a : n.args) all = either(s, all, poison(a));
+  if (n.kind != ExprKind::read) return all;
+  for (size_t axis = 0; axis < n.args.size(); ++axis) {
+    const int64_t extent = nest_.inputs[n.input][axis];
+    if (!nest_.analysis.interval(n.args[axis]).within(0, extent - 1))
+      all = either(s, all, outside(value(n.args[axis]), extent, s));
+  }
+  return all;
+}
+
+void Emitter::emit(const std::string& name) {
+  llvm::Type *pointer = b_.getPtrTy(), *i64 = b_.getInt64Ty();
+  auto* type = llvm::FunctionType::get(i64, {pointer, pointer, i64, i64}, false);
+  function_ = llvm::Function::Create(type, llvm::Function::ExternalLinkage, name, module_);
+  function_->addFnAttr(llvm::Attribute::NoUnwind);
+  cells_ = new_block("entry");
+  llvm::BasicBlock* start = new_block("start");
+  scopes_.emplace_back();
+  scopes_[0].block = start;
+  at(0);
+  const auto pointers = [&](unsigned argument, size_t count) {
+    std::vector<Value*> loaded;
+    for (size_t k = 0; k < count; ++k)
+      loaded.push_back(b_.CreateLoad(
+          pointer, b_.CreateConstInBoundsGEP1_64(pointer, function_->getArg(argument), k)));
+    return loaded;
+  };
+  src_ = pointers(0, nest_.inputs.size());
+  dst_ = pointers(1, nest_.roots.size());
+  error_ = new_cell(b_.getFalse(), 0);
+  VarMask rows = 0;
+  for (const NestAxis& axis : nest_.outer) rows |= VarMask{1} << axis.variable;
+  const Loop loop = open(function_->getArg(2), function_->getArg(3), 1, rows);
+  emit_row(loop.counter);
+  close(loop);
+  at(0);
+  b_.CreateRet(b_.CreateZExt(b_.CreateLoad(b_.getInt1Ty(), error_), i64));
+  b_.SetInsertPoint(cells_);
+  b_.CreateBr(start);
+}
+
+// Splits the row's number into the outer variables and the tile of the inner axis.
+void Emitter::emit_row(Value* row) {
+  const size_t s = scopes_.size() - 1;
+  at(s);
+  const int64_t tiles = nest_.inner ? (nest_.inner->extent + nest_.tile - 1) / nest_.tile : 1;
+  Value *tile = nullptr, *outer = row;
+  if (tiles > 1) {
+    outer = b_.CreateUDiv(row, integer(tiles));
+    tile = b_.CreateSub(row, b_.CreateMul(outer, integer(tiles)));
+  }
+  Value* rest = outer;
+  for (size_t k = nest_.outer.size(); k-- > 0;) {
+    const NestAxis& axis = nest_.outer[k];
+    Value* index = rest;
+    if (k > 0) {
+      Value* next = b_.CreateUDiv(rest, integer(axis.extent));
+      index = b_.CreateSub(rest, b_.CreateMul(next, integer(axis.extent)));
+      rest = next;
+    }
+    row_variables_[axis.variable] = index;
+  }
+  if (!nest_.inner) {
+    store_offset_ = row;
+    return emit_stores();
+  }
+  Value* row_start = b_.CreateMul(outer, integer(nest_.inner->extent));
+  Value *first = integer(0), *limit = integer(nest_.inner->extent);
+  if (tiles > 1) {
+    first = b_.CreateMul(tile, integer(nest_.tile));
+    limit = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin,
+                                     b_.CreateAdd(first, integer(nest_.tile)), limit);
+  }
+  const bool has_rest = nest_.inner->extent % nest_.lanes != 0;
+  for_lanes(first, limit, VarMask{1} << nest_.inner->variable, has_rest, [&] {
+    const size_t lanes = scopes_.size() - 1;
+    store_offset_ = at(lanes).CreateAdd(row_start, scopes_[lanes].counter);
+    emit_stores();
+  });
+}
+
+// Full vectors first, then one with the lanes that are left (`first` is a multiple of them).
+void Emitter::for_lanes(Value* first, Value* limit, VarMask variable, bool has_rest,
+                        const std::function<void()>& body) {
+  const size_t s = scopes_.size() - 1;
+  const int64_t n = nest_.lanes;
+  at(s);
+  Value* full_limit = b_.CreateSub(limit, integer(n - 1));
+  const auto* full = llvm::dyn_cast<llvm::ConstantInt>(full_limit);
+  if (!full || full->getSExtValue() > 0) {
+    const Loop loop = open(first, full_limit, n, variable);
+    scopes_.back().lane = variable;
+    body();
+    close(loop);
+  }
+  if (!has_rest) return;
+  at(s);
+  Value* done = b_.CreateSub(limit, b_.CreateURem(limit, integer(n)));
+  const Loop loop = open(done, limit, n, variable);
+  scopes_.back().lane = variable;
+  at(s + 1);
+  Value* left = b_.CreateTrunc(b_.CreateSub(limit, loop.counter), b_.getInt32Ty());
+  scopes_.back().mask = b_.CreateICmpSLT(lane_numbers(32, 1), widened(left, nest_.lanes));
+  body();
+  close(loop);
+}
+
+void Emitter::emit_stores() {
+  std::vector<Value*> results;
+  Value* bad = nullptr;
+  const size_t s = scopes_.size() - 1;
+  for (ExprId root : nest_.roots) {
+    results.push_back(value(root));
+    bad = either(s, bad, poison(root));
+  }
+  at(s);
+  const bool is_vector = scopes_[s].lane != 0;
+  for (size_t k = 0; k < results.size(); ++k) {
+    const DType type = nest_.pool.node(nest_.roots[k]).type;
+    Value* v = results[k];
+    if (is_vector) v = widened(v, nest_.lanes);
+    v = to_memory(b_, type, v);
+    Value* address = b_.CreateGEP(memory_type(b_, type), dst_[k], store_offset_);
+    const llvm::Align align(size_of(type));
+    if (scopes_[s].mask) b_.CreateMaskedStore(v, address, align, scopes_[s].mask);
+    else b_.CreateAlignedStore(v, address, align);
+  }
+  if (!bad) return;
+  if (bad->getType()->isVectorTy()) {
+    if (scopes_[s].mask) bad = b_.CreateAnd(bad, scopes_[s].mask);
+    bad = b_.CreateOrReduce(bad);
+  }
+  Value* before = b_.CreateLoad(b_.getInt1Ty(), error_);
+  b_.CreateStore(b_.CreateOr(before, bad), error_);
+}
+
+}  // namespace tessera::codegen

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// Native kernels of meanings: each becomes one function that computes a range of rows of its
+// outputs, compiled in memory for the processor at hand.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ir/meaning.h"
+
+namespace tessera::codegen {
+
+/// Computes rows [begin, end). inputs[k] is input k of the meaning (null where absent), outputs[k]
+/// its output k, dense and row-major. Returns 0, or an error code: 1 when a data-dependent index
+/// that no select guards lies outside its tensor (then the outputs are partly written).
+/// Rows may run in any order and on any threads; the bits do not depend on how they are split.
+using KernelFn = int64_t (*)(const std::byte* const* inputs, std::byte* const* outputs,
+                             int64_t begin, int64_t end);
+
+struct LoopKernel {
+  KernelFn run = nullptr;
+  int64_t rows = 0;  ///< 0 when there is nothing to compute
+  double flops_per_row = 0, bytes_per_row = 0;
+};
+
+struct JitOptions {
+  int threads = 2;          ///< that compile
+  std::string* dump = nullptr;  ///< receives the LLVM text of every module
+};
+
+/// Owns compiled code. Not thread-safe, but the kernels are.
+class Jit {
+ public:
+  /// Throws UserError(missing_resource) when there is no native target.
+  explicit Jit(JitOptions options = {});
+  ~Jit();
+  Jit(const Jit&) = delete;
+  Jit& operator=(const Jit&) = delete;
+
+  /// One kernel per meaning, valid as long as this object lives. Sizes must be known, and the
+  /// outputs of one meaning must have one shape. An output may share its memory with an input that
+  /// the meaning reads at the output's own index only.
+  std::vector<LoopKernel> compile(std::span<const ir::Meaning* const> meanings);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tessera::codegen

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+// Chooses the loop nest from the strides of reads.
+#include "codegen/loop_nest.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace tessera::codegen {
+
+using ir::ExprId;
+using ir::ExprKind;
+using ir::ExprNode;
+using ir::Prim;
+using ops::Affine;
+
+namespace {
+
+std::vector<ExprId> bodies(const ir::Meaning& meaning) {
+  std::vector<ExprId> roots;
+  for (const ir::MeaningOutput& o : meaning.outputs) roots.push_back(o.body.id);
+  return roots;
+}
+
+std::vector<Shape> input_shapes(const ir::Meaning& meaning) {
+  std::vector<Shape> shapes;
+  for (const ir::ValueType& t : meaning.inputs)
+    shapes.push_back(t.opaque ? Shape{} : t.concrete_shape());
+  return shapes;
+}
+
+}  // namespace
+
+VarMask variable_bit(ir::Var var) {
+  if (var.kind == ir::Var::Kind::free) return 0;  // left over from building
+  const uint32_t at = var.kind == ir::Var::Kind::output ? var.number : 31 + var.number;
+  TESSERA_CHECK(at < 64, "variable {}", at);
+  return VarMask{1} << at;
+}
+
+LoopNest::LoopNest(const ir::Meaning& m, int f32_lanes)
+    : meaning(m), pool(*m.pool), roots(bodies(m)), inputs(input_shapes(m)),
+      shape(m.output_type(0).concrete_shape()), analysis(pool, roots, shape) {
+  for (size_t k = 1; k < m.outputs.size(); ++k)
+    TESSERA_CHECK(m.output_type(k).concrete_shape() == shape, "outputs of different shapes");
+  unproven = analysis.unproven_reads(inputs);
+  find_masks();
+  for (ExprId root : roots) find_uses(root, 1);
+  melt_axes();
+  choose_lanes(f32_lanes);
+}
+
+void LoopNest::find_masks() {
+  const ExprId last = *std::max_element(roots.begin(), roots.end());
+  masks.resize(last + 1);
+  tainted.resize(last + 1);
+  for (ExprId id = 0; id <= last; ++id) {
+    if (!analysis.is_used(id)) continue;
+    const ExprNode& n = pool.node(id);
+    tainted[id] = unproven.contains(id);
+    for (ExprId a : n.args) {
+      masks[id] |= masks[a];
+      tainted[id] = tainted[id] || tainted[a];
+    }
+    if (n.kind == ExprKind::variable) masks[id] = variable_bit(n.var);
+    if (n.kind == ExprKind::reduce)
+      masks[id] = masks[n.args[0]] | (masks[n.args[1]] & ~variable_bit(n.var));
+  }
+}
+
+// Every place where an output variable takes part: offsets of reads, compared sums, values.
+void LoopNest::find_uses(ExprId id, double weight) {
+  if (!visited_.insert(id).second) return;
+  const ExprNode& n = pool.node(id);
+  if (n.type == DType::i64 && n.kind != ExprKind::read && n.kind != ExprKind::reduce) {
+    const Affine& affine = analysis.affine(id);
+    const bool is_atom = affine.terms.size() == 1 && affine.terms[0].first == id;
+    if (!is_atom) return use(affine, false, weight);
+    if (n.kind == ExprKind::variable) return use(affine, false, weight);
+  }
+  if (n.kind == ExprKind::read) {
+    use(analysis.offset(n, inputs[n.input]), true, weight);
+    if (tainted[id])
+      for (ExprId a : n.args) use(analysis.affine(a), false, weight);
+    return;
+  }
+  if (n.kind == ExprKind::primitive && (n.prim == Prim::lt || n.prim == Prim::le) &&
+      pool.node(n.args[0]).type == DType::i64) {
+    const Affine room = analysis.affine(n.args[1]) + analysis.affine(n.args[0]) * -1;
+    if (analysis.interval(room).bounded()) return use(room, false, weight);
+  }
+  for (ExprId a : n.args) find_uses(a, weight);
+}
+
+void LoopNest::use(Affine affine, bool, double weight) {
+  for (const auto& term : affine.terms)
+    if (pool.node(term.first).kind != ExprKind::variable) find_uses(term.first, weight);
+  uses_.push_back(std::move(affine));
+}
+
+// Two neighbours are one axis if all that is ever used of them is i · extent(j) + j.
+void LoopNest::melt_axes() {
+  const auto coefficient_of = [&](const Affine& affine, uint32_t axis) -> int64_t {
+    for (const auto& [term, coefficient] : affine.terms) {
+      const ExprNode& n = pool.node(term);
+      if (n.kind == ExprKind::variable && n.var == ir::Var{ir::Var::Kind::output, axis})
+        return coefficient;
+    }
+    return 0;
+  };
+  std::vector<NestAxis> axes;  // innermost first
+  for (uint32_t axis = static_cast<uint32_t>(shape.size()); axis-- > 0;) {
+    if (shape[axis] == 1) continue;
+    const bool melts = !axes.empty() && std::all_of(uses_.begin(), uses_.end(), [&](const auto& u) {
+      return coefficient_of(u, axis) == coefficient_of(u, axes.back().variable) * axes.back().extent;
+    });
+    if (melts) axes.back().extent *= shape[axis];
+    else axes.push_back({axis, shape[axis]});
+  }
+  std::reverse(axes.begin(), axes.end());
+  outer = std::move(axes);
+}
+
+LoopNest::Chain LoopNest::chain(ExprId reduce) const {
+  Chain result{{reduce}, pool.node(reduce).args[1]};
+  while (true) {
+    const ExprNode& n = pool.node(result.nodes.back());
+    const ExprNode& next = pool.node(result.body);
+    const bool extends = next.kind == ExprKind::reduce && next.reduction == n.reduction &&
+                         (masks[result.body] & variable_bit(n.var)) != 0;
+    if (!extends) return result;
+    result.nodes.push_back(result.body);
+    result.body = next.args[1];
+  }
+}
+
+// The coefficient of a variable in an offset; not plain when the variable hides in an atom.
+int64_t LoopNest::coefficient(const Affine& affine, VarMask variable, bool& is_plain) const {
+  int64_t result = 0;
+  is_plain = true;
+  for (const auto& [term, factor] : affine.terms) {
+    if (!(masks[term] & variable)) continue;
+    if (pool.node(term).kind == ExprKind::variable) result = factor;
+    else is_plain = false;
+  }
+  return result;
+}
+
+// How well the reads below suit lanes along a variable: contiguous good, scattered bad.
+double LoopNest::lane_score(ExprId body, VarMask variable) {
+  double score = 0;
+  std::set<ExprId> seen;
+  const auto visit = [&](auto&& self, ExprId id, double weight) -> void {
+    if (!seen.insert(id).second || !(masks[id] & variable)) return;
+    const ExprNode& n = pool.node(id);
+    if (n.kind == ExprKind::read) {
+      bool is_plain = true;
+      const int64_t factor = coefficient(analysis.offset(n, inputs[n.input]), variable, is_plain);
+      score += weight * (!is_plain ? -2 : factor == 1 ? 2 : factor == 0 ? 0.5 : -2);
+    }
+    if (n.kind == ExprKind::reduce)
+      weight *= static_cast<double>(
+          std::clamp<int64_t>(analysis.interval(n.args[0]).high, 1, 1 << 20));
+    for (ExprId a : n.args) self(self, a, weight);
+  };
+  visit(visit, body, 1);
+  return score;
+}
+
+int LoopNest::lane_variable(const Chain& chain) {
+  int best = -1;
+  double best_score = -1e300;
+  for (size_t k = 0; k < chain.nodes.size(); ++k) {
+    const ExprNode& n = pool.node(chain.nodes[k]);
+    // An extent that another loop of the chain decides cannot move outwards or inwards.
+    bool is_free = true;
+    for (size_t other = 0; other < chain.nodes.size(); ++other) {
+      const ExprNode& o = pool.node(chain.nodes[other]);
+      if (masks[n.args[0]] & variable_bit(o.var)) is_free = false;
+      if (masks[o.args[0]] & variable_bit(n.var)) is_free = false;
+    }
+    const int64_t extent = analysis.interval(n.args[0]).high;
+    if (!is_free || extent < 4) continue;
+    double score = lane_score(chain.body, variable_bit(n.var));
+    const double fill = std::min(1.0, static_cast<double>(extent) / lanes);
+    score = score > 0 ? score * fill : score / fill;
+    if (score >= best_score) best_score = score, best = static_cast<int>(k);
+  }
+  return best;
+}
+
+void LoopNest::choose_lanes(int f32_lanes) {
+  lanes = f32_lanes;
+  bool has_row_reduction = false;
+  if (!outer.empty()) {
+    const NestAxis last = outer.back();
+    const VarMask variable = VarMask{1} << last.variable;
+    double along_axis = 0, along_reductions = 0;
+    for (ExprId id = 0; id < masks.size(); ++id) {
+      const ExprNode& n = pool.node(id);
+      if (!analysis.is_used(id) || n.kind != ExprKind::reduce) continue;
+      if (!(masks[id] & variable)) {
+        has_row_reduction = true;
+        continue;
+      }
+      const Chain c = chain(id);
+      const double trips = static_cast<double>(
+          std::clamp<int64_t>(analysis.interval(n.args[0]).high, 1, 1 << 20));
+      const double fill = std::min(1.0, static_cast<double>(last.extent) / f32_lanes);
+      const double score = lane_score(c.body, variable);
+      along_axis += trips * (score > 0 ? score * fill : score / fill);
+      const int k = lane_variable(c);
+      if (k >= 0) {
+        const ExprNode& r = pool.node(c.nodes[k]);
+        const double width = std::min(
+            1.0, static_cast<double>(analysis.interval(r.args[0]).high) / f32_lanes);
+        const double other = lane_score(c.body, variable_bit(r.var));
+        along_reductions += trips * (other > 0 ? other * width : other / width);
+      } else {
+        along_reductions -= trips * 4;
+      }
+    }
+    if (along_axis >= along_reductions) {
+      inner = last;
+      outer.pop_back();
+    }
+  }
+  for (const NestAxis& axis : outer) rows *= axis.extent;
+  if (!inner) {
+    lanes = 2 * f32_lanes;
+    return;
+  }
+  lanes = inner->extent >= 4 * f32_lanes ? 2 * f32_lanes : f32_lanes;
+  constexpr int64_t largest_tile = 4096;
+  tile = inner->extent;
+  if (!has_row_reduction && tile > largest_tile) tile = largest_tile;
+  rows *= (inner->extent + tile - 1) / tile;
+}
+
+}  // namespace tessera::codegen

@@ -82,13 +82,12 @@ Val attention_softmax(Decomposition& d, Val x, bool may_be_empty) {
   return e / where(empty, d.scalar(1, type), reduce("reduce_sum", e, {-1}));
 }
 
-// Keys and values of one head serve a group of query heads: the group becomes an axis.
+// Keys and values of one head serve a group of query heads, whose rows join.
 Val attention_product(Val x, Val y) {
   const sym::Expr heads = x.dim(1), own = y.dim(1);
   if (heads == own) return matmul(x, y);
-  const sym::Expr group = sym::floor_div(heads, own);
-  const Val grouped = reshape(x, {x.dim(0), own, group, x.dim(2), x.dim(3)});
-  const Val z = matmul(grouped, unsqueeze(y, {2}));
+  const sym::Expr rows = sym::floor_div(heads, own) * x.dim(2);
+  const Val z = matmul(reshape(x, {x.dim(0), own, rows, x.dim(3)}), y);
   return reshape(z, {x.dim(0), heads, x.dim(2), y.dim(3)});
 }
 

@@ -56,8 +56,8 @@ void join_rows(Product& p) {
     };
     join(p.x);
     join(p.dst);
-    p.y.shape.erase(p.y.shape.begin());
-    p.y.strides.erase(p.y.strides.begin());
+    p.y.shape.erase(p.y.shape.begin() + static_cast<long>(batch));
+    p.y.strides.erase(p.y.strides.begin() + static_cast<long>(batch));
   }
 }
 

@@ -13,8 +13,8 @@ OpsetMap opset_map(const google::protobuf::RepeatedPtrField<pb::OperatorSetIdPro
   OpsetMap map;
   for (const auto& entry : list) {
     const int64_t version = entry.version();
-    TESSERA_USER_CHECK(version >= 1 && version <= INT32_MAX,
-                       "operator set '{}' has the version {}", entry.domain(), version);
+    TESSERA_USER_CHECK(version >= 1 && version <= INT32_MAX, "operator set '{}' has the version {}",
+                       entry.domain(), version);
     map[normalized_domain(entry.domain())] = static_cast<int>(version);
   }
   return map;
@@ -84,8 +84,8 @@ int Importer::opset(const Frame& frame, const std::string& domain) const {
   return at == frame.opsets->end() ? 1 : at->second;
 }
 
-sym::Expr Importer::dimension(const pb::TensorShapeProto::Dimension& dim,
-                              const std::string& value, int axis) {
+sym::Expr Importer::dimension(const pb::TensorShapeProto::Dimension& dim, const std::string& value,
+                              int axis) {
   if (dim.has_dim_value()) {
     // Some exporters write -1 (or 0 in old converters) for "unknown"; -1 is no extent.
     TESSERA_USER_CHECK(dim.dim_value() >= 0, "value '{}' has the negative dimension {}", value,
@@ -108,9 +108,9 @@ sym::Expr Importer::dimension(const pb::TensorShapeProto::Dimension& dim,
 ir::ValueType Importer::value_type(const pb::ValueInfoProto& info) {
   const std::string& name = info.name();
   if (!info.type().has_tensor_type()) {
-    const char* what = info.type().has_sequence_type()   ? "a sequence"
-                       : info.type().has_optional_type() ? "an optional"
-                       : info.type().has_map_type()      ? "a map"
+    const char* what = info.type().has_sequence_type()        ? "a sequence"
+                       : info.type().has_optional_type()      ? "an optional"
+                       : info.type().has_map_type()           ? "a map"
                        : info.type().has_sparse_tensor_type() ? "a sparse tensor"
                                                               : "without a type";
     fail_user(info.type().value_case() == 0 ? ErrorKind::invalid_input : ErrorKind::unsupported,
@@ -122,10 +122,10 @@ ir::ValueType Importer::value_type(const pb::ValueInfoProto& info) {
     fail_user(tensor.elem_type() == 0 ? ErrorKind::invalid_input : ErrorKind::unsupported,
               "value '{}' has the element type {}, which is not supported", name,
               onnx_type_name(tensor.elem_type()));
-  if (!tensor.has_shape())
-    fail_user(ErrorKind::unsupported, "value '{}' has no rank", name);
-  TESSERA_USER_CHECK(tensor.shape().dim_size() <= max_rank, "value '{}' has rank {}, the limit is {}",
-                     name, tensor.shape().dim_size(), max_rank);
+  if (!tensor.has_shape()) fail_user(ErrorKind::unsupported, "value '{}' has no rank", name);
+  TESSERA_USER_CHECK(tensor.shape().dim_size() <= max_rank,
+                     "value '{}' has rank {}, the limit is {}", name, tensor.shape().dim_size(),
+                     max_rank);
   ir::ValueType result{*type, {}};
   for (int axis = 0; axis < tensor.shape().dim_size(); ++axis)
     result.shape.push_back(dimension(tensor.shape().dim(axis), name, axis));
@@ -154,8 +154,7 @@ ops::Val Importer::find(Frame& frame, const std::string& name) {
   const std::string what = fmt::format("initializer '{}'", name);
   ops::Val found;
   if (const auto at = frame.initializers.find(name); at != frame.initializers.end()) {
-    found = frame.target->builder.constant(tensor_from_proto(*at->second, files_, what), name);
-    at->second->clear_raw_data();  // the graph holds it now
+    found = frame.target->builder.constant(take_tensor(*at->second, files_, what), name);
   } else if (const auto sparse = frame.sparse_initializers.find(name);
              sparse != frame.sparse_initializers.end()) {
     found = frame.target->builder.constant(tensor_from_sparse(*sparse->second, files_, what), name);
@@ -205,8 +204,7 @@ std::set<std::string> Importer::sources(const Target& target, ops::Val value) co
     const ir::Node& n = graph.node(id);
     if (n.op == "input" && target.outer == nullptr) names.insert(n.name);
     for (size_t k = 0; n.op == "input" && k < target.captured_as.size(); ++k)
-      if (target.captured_as[k].node == id)
-        names.merge(sources(*target.outer, target.captures[k]));
+      if (target.captured_as[k].node == id) names.merge(sources(*target.outer, target.captures[k]));
     for (ir::Value v : n.inputs)
       if (v.present()) open.push_back(v.node);
   }
@@ -277,12 +275,11 @@ void Importer::import_node(Frame& frame, const pb::NodeProto& node) {
 
 void Importer::import_by_record(Frame& frame, const pb::NodeProto& node) {
   NodeContext context(*this, frame, node);
-  const auto ref = ops::registry().find_onnx(normalized_domain(node.domain()), node.op_type(),
-                                             context.opset());
+  const auto ref =
+      ops::registry().find_onnx(normalized_domain(node.domain()), node.op_type(), context.opset());
   const auto first = static_cast<ir::NodeId>(frame.target->builder.graph().node_count());
-  std::vector<ops::Val> results = ref.form->import
-                                      ? ref.form->import(context)
-                                      : context.import_by_default(*ref.def, *ref.form);
+  std::vector<ops::Val> results =
+      ref.form->import ? ref.form->import(context) : context.import_by_default(*ref.def, *ref.form);
   finish_node(frame, node, first, results);
 }
 
@@ -330,8 +327,8 @@ Frame Importer::child(Frame& frame, Target& target) const {
   inner.opsets = frame.opsets;
   inner.call = frame.call;
   inner.depth = frame.depth + 1;
-  TESSERA_USER_CHECK(inner.depth <= max_nesting, "graphs and functions are nested more than {} deep",
-                     max_nesting);
+  TESSERA_USER_CHECK(inner.depth <= max_nesting,
+                     "graphs and functions are nested more than {} deep", max_nesting);
   return inner;
 }
 

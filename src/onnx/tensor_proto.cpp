@@ -31,17 +31,16 @@ constexpr std::array<TypeRow, dtype_count> type_table{{{pb::FLOAT, DType::f32},
                                                        {pb::BOOL, DType::boolean}}};
 
 constexpr std::array<std::string_view, 27> type_names{
-    "undefined",    "float32",        "uint8",      "int8",           "uint16",
-    "int16",        "int32",          "int64",      "string",         "bool",
-    "float16",      "float64",        "uint32",     "uint64",         "complex64",
-    "complex128",   "bfloat16",       "float8e4m3fn", "float8e4m3fnuz", "float8e5m2",
-    "float8e5m2fnuz", "uint4",        "int4",       "float4e2m1",     "float8e8m0",
-    "uint2",        "int2"};
+    "undefined",      "float32",  "uint8",        "int8",           "uint16",
+    "int16",          "int32",    "int64",        "string",         "bool",
+    "float16",        "float64",  "uint32",       "uint64",         "complex64",
+    "complex128",     "bfloat16", "float8e4m3fn", "float8e4m3fnuz", "float8e5m2",
+    "float8e5m2fnuz", "uint4",    "int4",         "float4e2m1",     "float8e8m0",
+    "uint2",          "int2"};
 
-Shape checked_shape(const google::protobuf::RepeatedField<int64_t>& dims,
-                    const std::string& what) {
-  TESSERA_USER_CHECK(dims.size() <= max_rank, "{} has rank {}, the limit is {}", what,
-                     dims.size(), max_rank);
+Shape checked_shape(const google::protobuf::RepeatedField<int64_t>& dims, const std::string& what) {
+  TESSERA_USER_CHECK(dims.size() <= max_rank, "{} has rank {}, the limit is {}", what, dims.size(),
+                     max_rank);
   Shape shape(dims.begin(), dims.end());
   for (int64_t d : shape)
     TESSERA_USER_CHECK(d >= 0, "{} has a negative dimension: {}", what, shape_to_string(shape));
@@ -63,8 +62,7 @@ int64_t parse_integer(const std::string& text, const std::string& what) {
 Tensor normalized_bool(const Tensor& tensor) {
   if (tensor.type() != DType::boolean) return tensor;
   Tensor copy(DType::boolean, tensor.shape());
-  for (int64_t i = 0; i < copy.size(); ++i)
-    copy.set_integer(i, tensor.data()[i] != std::byte{0});
+  for (int64_t i = 0; i < copy.size(); ++i) copy.set_integer(i, tensor.data()[i] != std::byte{0});
   return copy;
 }
 
@@ -169,6 +167,20 @@ Tensor tensor_from_proto(const pb::TensorProto& proto, ExternalFiles& files,
   Tensor tensor(*type, std::move(shape));
   copy_typed(proto, tensor, what);
   return tensor;
+}
+
+Tensor take_tensor(pb::TensorProto& proto, ExternalFiles& files, const std::string& what) {
+  const auto type = dtype_from_onnx(proto.data_type());
+  const bool plain = type && *type != DType::boolean && proto.has_raw_data() &&
+                     !proto.has_segment() && proto.data_location() != 1;
+  if (!plain) return tensor_from_proto(proto, files, what);
+  Shape shape = checked_shape(proto.dims(), what);
+  const int64_t bytes = *element_count(shape) * static_cast<int64_t>(size_of(*type));
+  if (bytes == 0 || static_cast<int64_t>(proto.raw_data().size()) != bytes)
+    return tensor_from_proto(proto, files, what);
+  auto owner = std::make_shared<const std::string>(std::move(*proto.mutable_raw_data()));
+  const auto* data = reinterpret_cast<const std::byte*>(owner->data());
+  return Tensor(*type, std::move(shape), std::move(owner), data);
 }
 
 Tensor tensor_from_sparse(const pb::SparseTensorProto& proto, ExternalFiles& files,

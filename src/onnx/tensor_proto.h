@@ -43,9 +43,11 @@ class ExternalFiles {
   std::map<std::string, File> files_;
 };
 
-/// Throws UserError naming `what`. The raw bytes are moved out of `proto` where that saves a copy.
+/// Throws UserError naming `what`.
 Tensor tensor_from_proto(const pb::TensorProto& proto, ExternalFiles& files,
                          const std::string& what);
+/// The same; raw bytes are moved out of `proto`, which saves a copy.
+Tensor take_tensor(pb::TensorProto& proto, ExternalFiles& files, const std::string& what);
 Tensor tensor_from_sparse(const pb::SparseTensorProto& proto, ExternalFiles& files,
                           const std::string& what);
 /// Type, dimensions and raw bytes.

@@ -13,13 +13,15 @@ namespace {
 
 constexpr size_t buffer_alignment = 64;  // one cache line, one AVX-512 register
 
+// calloc hands out pages that the system zeroes when they are first touched, so a large tensor
+// costs nothing until it is written.
 std::shared_ptr<std::byte> allocate(size_t bytes) {
-  const size_t rounded = (bytes + buffer_alignment) / buffer_alignment * buffer_alignment;
-  auto* memory = static_cast<std::byte*>(std::aligned_alloc(buffer_alignment, rounded));
+  void* memory = std::calloc(1, bytes + buffer_alignment);
   if (memory == nullptr)
     fail_user(ErrorKind::missing_resource, "cannot allocate {} bytes for a tensor", bytes);
-  std::memset(memory, 0, rounded);
-  return {memory, [](std::byte* p) { std::free(p); }};
+  const auto address = reinterpret_cast<uintptr_t>(memory);
+  const uintptr_t aligned = (address + buffer_alignment - 1) / buffer_alignment * buffer_alignment;
+  return {reinterpret_cast<std::byte*>(aligned), [memory](std::byte*) { std::free(memory); }};
 }
 
 }  // namespace

@@ -51,7 +51,7 @@ def long_functions(lines):
             if start and number - start > FUNCTION:
                 yield start, number - start + 1
             start = None
-        elif start is None and line.rstrip().endswith("{") and not line.startswith("#"):
+        elif start is None and re.search(r"[^= ] *{$", line.rstrip()) and line[:1] != "#":
             kind = NOT_A_FUNCTION.match(line)
             opens_scope = kind and ("namespace" in kind[1] or "extern" in kind[1])
             start = None if opens_scope else 0 if kind else number

@@ -48,6 +48,10 @@ void join_rows(Product& p) {
     if (p.y.shape[batch] != 1 || p.x.shape[batch] != p.dst.shape[batch] || !joins(p.x) ||
         !joins(p.dst))
       return;
+    // A single row may have any stride; joined ones must leave x a unit stride somewhere.
+    const bool unit = p.x.shape[row + 1] == 1 || p.x.strides[row + 1] == 1 ||
+                      (p.x.shape[row] == 1 ? p.x.strides[batch] : p.x.strides[row]) == 1;
+    if (!unit) return;
     const auto join = [&](View& v) {
       if (v.shape[row] == 1) v.strides[row] = v.strides[batch];
       v.shape[row] *= v.shape[batch];
@@ -71,6 +75,8 @@ void normalize(View& v) {
   const size_t n = v.shape.size();
   // A column (extent 1 innermost) whose rows lie apart is a row of a transposed matrix.
   if (v.shape[n - 1] == 1 && v.strides[n - 2] != 1) v.strides[n - 1] = 1;
+  // And a single row whose elements lie apart is a column of one.
+  if (v.shape[n - 2] == 1 && v.strides[n - 1] != 1) v.strides[n - 2] = 1;
 }
 
 bool has_unit_stride(const View& v) {

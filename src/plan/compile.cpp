@@ -10,6 +10,14 @@ runtime::Program compile_program(const ir::Graph& graph, codegen::Target& target
                                  const CompileOptions& options) {
   Draft draft = lower(expand(graph));
   choose_libraries(draft);
+  inline_scalars(draft);
+  if (options.fuse) {
+    absorb_epilogues(draft);
+    fuse_pointwise(draft);
+    absorb_epilogues(draft);
+    fuse(draft);
+  }
+  choose_copies(draft);
   assign_layouts(draft);
   make_physical(draft);
   return emit(std::move(draft), target, options);

@@ -80,6 +80,7 @@ class LayoutPass {
 
   void arrange_library(Step& s) {
     if (s.op == "matmul") return arrange_matmul(s);
+    if (s.op == "concat") return arrange_concat(s);
     const size_t rank = d_.values[s.dst[0]].shape.size();
     const std::vector<int> order = channels_last(rank);
     s.src[0] = in_order(s.src[0], order);
@@ -89,6 +90,26 @@ class LayoutPass {
       s.src[k] = in_order(s.src[k], full ? order : std::vector<int>{});
     }
     d_.values[s.dst[0]].order = order;
+  }
+
+  // Parts and whole lie in one order.
+  void arrange_concat(Step& s) {
+    const ValueId dst = s.dst[0];
+    const size_t rank = d_.values[dst].shape.size();
+    std::vector<int> order;
+    if (wishes_[dst]) order = channels_last(rank);
+    else if (!is_output_[dst] && rank >= 3) order = order_of(largest(s.src, rank));
+    for (ValueId& v : s.src) v = in_order(v, order);
+    d_.values[dst].order = order;
+  }
+
+  ValueId largest(const std::vector<ValueId>& src, size_t rank) const {
+    ValueId best = no_value;
+    for (ValueId v : src) {
+      if (v == no_value || d_.values[v].shape.size() != rank) continue;
+      if (best == no_value || d_.values[v].elements() > d_.values[best].elements()) best = v;
+    }
+    return best;
   }
 
   void arrange_matmul(Step& s) {

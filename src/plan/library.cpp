@@ -115,4 +115,12 @@ class LibraryChoice {
 
 void choose_libraries(Draft& draft) { LibraryChoice(draft).run(); }
 
+// A concatenation that no loops took in is done by copying rows.
+void choose_copies(Draft& draft) {
+  for (Step& s : draft.steps)
+    if (!s.dead && s.kind == Step::Kind::loops && s.op == "concat" && s.names.size() == 1 &&
+        draft.values[s.dst[0]].elements() > 0)
+      s.kind = Step::Kind::library;
+}
+
 }  // namespace tessera::plan

@@ -22,6 +22,21 @@ Draft lower(const ir::Graph& graph);
 /// epilogue …).
 void choose_libraries(Draft& draft);
 
+/// Constants of one element become literals of the loops that read them.
+void inline_scalars(Draft& draft);
+
+/// Merges elementwise steps with their only consumer, if that is elementwise on the same indices.
+void fuse_pointwise(Draft& draft);
+
+/// Elementwise steps after library steps become epilogues, where the library has the functions.
+void absorb_epilogues(Draft& draft);
+
+/// Substitutes producers into consumers where memory traffic saved outweighs what is recomputed.
+void fuse(Draft& draft);
+
+/// Concatenations that were not fused into their consumers become copies of rows.
+void choose_copies(Draft& draft);
+
 /// Decides how every value lies in memory; steps that only relabel memory become aliases.
 void assign_layouts(Draft& draft);
 

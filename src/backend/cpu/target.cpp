@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backend/cpu/target.h"
 
+#include "backend/cpu/concat.h"
 #include "backend/cpu/onednn.h"
 #include "backend/cpu/reference_kernel.h"
 
@@ -20,6 +21,7 @@ class CpuTarget : public codegen::Target {
 
   std::shared_ptr<const runtime::Kernel> make_library(
       const codegen::LibraryRequest& request) override {
+    if (request.op == "concat") return make_concat(request);
     return request.op == "matmul" ? make_matmul(request) : make_convolution(request);
   }
 };

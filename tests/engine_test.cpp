@@ -83,6 +83,7 @@ TEST(Engine, computes_every_sample_of_every_operator) {
       const ir::Graph graph = std::move(b).finish();
       try {
         expect_like_reference(graph, what, true, narrow ? 2e-2 : 1e-5);
+        expect_like_reference(graph, what + " unfused", false, narrow ? 2e-2 : 1e-5);
       } catch (const std::exception& e) {
         ADD_FAILURE() << what << ": " << e.what();
       }

@@ -3,7 +3,7 @@
 
 #include "backend/cpu/concat.h"
 #include "backend/cpu/onednn.h"
-#include "backend/cpu/reference_kernel.h"
+#include "backend/cpu/loop_kernels.h"
 
 namespace tessera::backend::cpu {
 namespace {
@@ -14,9 +14,7 @@ class CpuTarget : public codegen::Target {
 
   std::vector<std::shared_ptr<const runtime::Kernel>> make_loops(
       std::vector<ir::Meaning> meanings) override {
-    std::vector<std::shared_ptr<const runtime::Kernel>> kernels;
-    for (ir::Meaning& m : meanings) kernels.push_back(make_reference_kernel(std::move(m)));
-    return kernels;
+    return make_loop_kernels(std::move(meanings));
   }
 
   std::shared_ptr<const runtime::Kernel> make_library(

@@ -238,7 +238,8 @@ Item Elaborator::apply(std::string_view op, const std::vector<Item>& inputs, ir:
                        Place place, std::vector<std::shared_ptr<const ir::Graph>> regions) {
   // Numbers take the type of the tensors beside them; a condition is no model for one.
   std::optional<DType> type;
-  for (const Item& item : inputs) {
+  for (const Item& input : inputs) {
+    const Item& item = one_tensor(input);
     if (!item.is_tensor()) continue;
     const DType found =
         item.as<Tensor>() ? item.as<Tensor>()->type() : item.as<ops::Val>()->dtype();
@@ -248,6 +249,16 @@ Item Elaborator::apply(std::string_view op, const std::vector<Item>& inputs, ir:
   for (const Item& item : inputs)
     values.push_back(item.as<Absent>() ? ops::Val{} : to_value(item, type, place));
   while (!values.empty() && !values.back().present()) values.pop_back();
+  if (op == "barrier") {
+    if (stated_ == nullptr)
+      fail(place, "a barrier stands alone on the right of '='", "NAME: opaque = barrier(…)");
+    ir::Node node{.op = "barrier", .attrs = std::move(attrs), .outputs = *stated_};
+    for (ops::Val v : values) node.inputs.push_back(v.value);
+    const ir::NodeId id = builder().raw().add(std::move(node));
+    List list;
+    for (uint32_t k = 0; k < stated_->size(); ++k) list.push_back({builder().wrap({id, k})});
+    return list.size() == 1 ? list[0] : Item{std::move(list)};
+  }
   try {
     const auto results =
         builder().op_n(op, std::move(values), std::move(attrs), std::move(regions));
@@ -260,7 +271,8 @@ Item Elaborator::apply(std::string_view op, const std::vector<Item>& inputs, ir:
   }
 }
 
-ops::Val Elaborator::to_value(const Item& item, std::optional<DType> type, Place place) {
+ops::Val Elaborator::to_value(const Item& given, std::optional<DType> type, Place place) {
+  const Item& item = one_tensor(given);
   if (const auto* v = item.as<ops::Val>()) {
     if (v->builder != &builder())
       fail(place, "a region uses a tensor of its surroundings",

@@ -24,6 +24,7 @@ ir::Graph Elaborator::run(const std::vector<Statement>& program) {
   const Place end = program.empty() ? Place{} : program.back().place;
   if (frame().finished) fail(end, "'return' outside a function or region");
   if (outputs_.empty()) fail(end, "the program has no outputs", "add 'output NAME'");
+  if (!bind_.empty()) fail(end, fmt::format("the program has no size '{}'", bind_.begin()->first));
   return ir::without_dead_nodes(std::move(builder_).finish());
 }
 
@@ -77,7 +78,10 @@ void Elaborator::execute(const Statement& s) {
 void Elaborator::declare_sizes(const Statement& s) {
   for (const Target& target : s.targets) {
     if (find(target.name)) fail(target.place, fmt::format("'{}' is already defined", target.name));
-    set(target.name, {sym::Expr::symbol(target.name)});
+    const auto bound = bind_.extract(target.name);
+    if (bound && bound.mapped() < 0)
+      fail(target.place, fmt::format("size '{}' is bound to {}", target.name, bound.mapped()));
+    set(target.name, bound ? Item{bound.mapped()} : Item{sym::Expr::symbol(target.name)});
   }
 }
 
@@ -109,7 +113,10 @@ void Elaborator::declare_param(const Statement& s) {
 
 void Elaborator::assign(const Statement& s) {
   const size_t before = builder().graph().node_count();
+  const auto stated = stated_types(s);
+  stated_ = stated ? &*stated : nullptr;
   Item item = eval(*s.value);
+  stated_ = nullptr;
   if (s.targets.size() == 1) {
     if (const auto* v = item.as<ops::Val>(); v && v->value.node >= before && v->value.index == 0) {
       ir::Node& node = builder().raw().mutable_node(v->value.node);
@@ -125,8 +132,22 @@ void Elaborator::assign(const Statement& s) {
   for (size_t k = 0; k < list->size(); ++k) assign_one(s.targets[k], (*list)[k]);
 }
 
+// A barrier's types are known to nobody but the program.
+std::optional<std::vector<ir::ValueType>> Elaborator::stated_types(const Statement& s) {
+  if (s.value->kind != Syntax::Kind::call || s.value->text != "barrier") return std::nullopt;
+  std::vector<ir::ValueType> types;
+  for (const Target& target : s.targets) {
+    if (!target.type)
+      fail(target.place, fmt::format("the type of '{}' must be stated", target.name),
+           "NAME: opaque = barrier(…)");
+    types.push_back(eval_type(*target.type));
+  }
+  return types;
+}
+
 void Elaborator::assign_one(const Target& target, Item item) {
   if (target.name == "_") return;
+  if (target.type) item = Item(one_tensor(item));
   if (item.as<Tensor>()) item = {to_value(item, {}, target.place)};
   if (target.type) {
     const ir::ValueType stated = eval_type(*target.type);
@@ -141,7 +162,8 @@ void Elaborator::assign_one(const Target& target, Item item) {
 }
 
 void Elaborator::output(const Statement& s) {
-  const auto add = [&](const Target& target, const Item& item) {
+  const auto add = [&](const Target& target, const Item& given) {
+    const Item& item = one_tensor(given);
     if (!item.is_tensor())
       fail(target.place, fmt::format("output '{}' is {}", target.name, item.describe()));
     if (!outputs_.insert(target.name).second)
@@ -200,6 +222,11 @@ const Item* Elaborator::find(const std::string& name) const {
 
 Item Elaborator::lookup(const Syntax& e) const {
   if (const auto dtype = dtype_from_string(e.text); dtype && !e.quoted) return {*dtype};
+  if (e.text == "opaque" && !e.quoted) {
+    ir::ValueType unknown;
+    unknown.opaque = true;
+    return {unknown};
+  }
   if (const Item* item = find(e.text)) {
     const auto* v = item->as<ops::Val>();
     if (v && v->builder != frames_.back().builder)
@@ -278,10 +305,13 @@ std::shared_ptr<const ir::Graph> Elaborator::region(const RegionSyntax& syntax,
   return std::make_shared<const ir::Graph>(ir::without_dead_nodes(std::move(body).finish()));
 }
 
-ir::Graph parse_program(std::string_view text, const std::string& file_name) {
-  return Elaborator(file_name).run(parse_syntax(text, file_name));
+ir::Graph parse_program(std::string_view text, const std::string& file_name,
+                        const std::map<std::string, int64_t>& bind) {
+  return Elaborator(file_name, bind).run(parse_syntax(text, file_name));
 }
 
-ir::Graph parse_file(const std::string& path) { return parse_program(read_file(path), path); }
+ir::Graph parse_file(const std::string& path, const std::map<std::string, int64_t>& bind) {
+  return parse_program(read_file(path), path, bind);
+}
 
 }  // namespace tessera::lang

@@ -17,7 +17,8 @@ namespace tessera::lang {
 /// Runs one program. Not thread-safe; used once.
 class Elaborator {
  public:
-  explicit Elaborator(std::string file) : file_(std::move(file)), builder_("main") {}
+  Elaborator(std::string file, std::map<std::string, int64_t> bind)
+      : file_(std::move(file)), bind_(std::move(bind)), builder_("main") {}
 
   ir::Graph run(const std::vector<Statement>& program);
 
@@ -45,6 +46,7 @@ class Elaborator {
   void declare_input(const Statement& s);
   void declare_param(const Statement& s);
   void assign(const Statement& s);
+  std::optional<std::vector<ir::ValueType>> stated_types(const Statement& s);
   void assign_one(const Target& target, Item item);
   void output(const Statement& s);
   void repeat(const Statement& s);
@@ -78,7 +80,7 @@ class Elaborator {
   std::vector<ir::ValueType> scan_types(const Call& call);
   Item apply(std::string_view op, const std::vector<Item>& inputs, ir::AttrMap attrs, Place place,
              std::vector<std::shared_ptr<const ir::Graph>> regions = {});
-  ops::Val to_value(const Item& item, std::optional<DType> type, Place place);
+  ops::Val to_value(const Item& given, std::optional<DType> type, Place place);
 
   // weights.cpp
   Tensor initial_value(const Statement& s, const ir::ValueType& type, int64_t index);
@@ -95,6 +97,8 @@ class Elaborator {
   ops::Builder& builder() { return *frames_.back().builder; }
 
   std::string file_;
+  std::map<std::string, int64_t> bind_;  ///< sizes given from outside, taken out when declared
+  const std::vector<ir::ValueType>* stated_ = nullptr;  ///< result types of a barrier
   ops::Builder builder_;
   std::vector<Frame> frames_;
   std::map<std::string, const Statement*> functions_;

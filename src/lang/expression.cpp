@@ -49,7 +49,7 @@ Item Elaborator::eval(const Syntax& e) {
 }
 
 Item Elaborator::unary(const Syntax& e) {
-  const Item x = eval(*e.operands[0]);
+  const Item x = one_tensor(eval(*e.operands[0]));
   if (x.is_tensor()) return apply("neg", {x}, {}, e.place);
   if (const auto* real = x.as<double>()) return {-*real};
   if (const auto* integer = x.as<int64_t>())
@@ -59,7 +59,8 @@ Item Elaborator::unary(const Syntax& e) {
 }
 
 Item Elaborator::binary(const Syntax& e) {
-  const Item a = eval(*e.operands[0]), b = eval(*e.operands[1]);
+  Item a = eval(*e.operands[0]), b = eval(*e.operands[1]);
+  if (e.text != "++") a = Item(one_tensor(a)), b = Item(one_tensor(b));
   if (!a.is_tensor() && !b.is_tensor()) return compile_time(e, a, b);
   for (const OperatorName& name : operator_names) {
     if (name.symbol != e.text) continue;

@@ -48,4 +48,16 @@ struct Item {
 
 using List = std::vector<Item>;
 
+/// The results of one node, where one tensor is wanted, stand for the first of them.
+inline const Item& one_tensor(const Item& item) {
+  const List* list = item.as<List>();
+  if (list == nullptr || list->empty()) return item;
+  const auto* first = list->front().as<ops::Val>();
+  for (size_t k = 0; k < list->size(); ++k) {
+    const auto* v = (*list)[k].as<ops::Val>();
+    if (v == nullptr || v->value.node != first->value.node || v->value.index != k) return item;
+  }
+  return list->front();
+}
+
 }  // namespace tessera::lang

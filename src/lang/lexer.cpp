@@ -16,9 +16,9 @@ bool continues_name(char c) { return starts_name(c) || is_digit(c); }
 
 int hex_digit(char c) { return is_digit(c) ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; }
 
-constexpr std::array<std::string_view, 15> keywords = {
+constexpr std::array<std::string_view, 16> keywords = {
     "program", "property", "sizes", "input", "param", "output", "fn", "return",
-    "for",     "in",       "true",  "false", "inf",   "nan",    "_"};
+    "for",     "in",       "true",  "false", "inf",   "nan",    "_",  "opaque"};
 
 // Longest first.
 constexpr std::array<std::string_view, 11> long_symbols = {

@@ -190,6 +190,24 @@ TEST(Parse, binds_inputs_by_name) {
             (std::vector<double>{2, 2, 3, 3}));
 }
 
+TEST(Parse, carries_barriers_along) {
+  const ir::Graph graph = parse(R"(
+input x: f32[2]
+y: opaque, z: f32[3] = barrier(x, operator="Custom", node="\x00\xff\"", arguments=1, outputs=[1, 1])
+w: opaque = barrier(y, _, z, operator="Other", node="", arguments=3, outputs=[1])
+output w
+)");
+  EXPECT_EQ(std::get<std::string>(graph.nodes()[1].attrs.at("node")), std::string("\0\xff\"", 3));
+  EXPECT_FALSE(graph.nodes()[2].inputs[1].present());
+}
+
+TEST(Parse, binds_sizes) {
+  const std::string text = "sizes N, M\ninput x: f32[N, M]\noutput y = reshape(x, [N * M])";
+  const ir::Graph graph = parse_program(text, "x", {{"N", 3}});
+  EXPECT_EQ(spell_type(graph.type(graph.outputs()[0].value)), "f32[3*M]");
+  EXPECT_THROW(parse_program(text, "x", {{"K", 3}}), UserError);
+}
+
 TEST(ParseError, names_the_place_and_gives_a_hint) {
   expect_error("input x: f32[2]\noutput y = xx + 1",
                "test.tsr:2:12: unknown name 'xx' (hint: did you mean 'x'?)");

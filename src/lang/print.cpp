@@ -108,9 +108,6 @@ class Printer {
     for (const auto& r : n.regions) call += " " + region(*r, indent);
     std::string targets;
     for (uint32_t k = 0; k < n.outputs.size(); ++k) {
-      if (n.outputs[k].opaque)
-        fail_user(ErrorKind::unsupported, "node '{}' ({}): the text language has no opaque values",
-                  n.name, n.op);
       const std::string name = unique(
           n.outputs.size() == 1 || n.name.empty() ? n.name : fmt::format("{}_{}", n.name, k), id);
       names_[{id, k}] = name;
@@ -209,6 +206,7 @@ std::string spell_size(const sym::Expr& size) {
 }
 
 std::string spell_type(const ir::ValueType& type) {
+  if (type.opaque) return "opaque";
   std::string text = std::string(to_string(type.dtype)) + "[";
   for (size_t k = 0; k < type.shape.size(); ++k)
     text += (k ? ", " : "") + spell_size(type.shape[k]);

@@ -20,8 +20,8 @@ struct PrintOptions {
 
 /// The canonical text of a graph. Parsing it gives a graph of the same identity hash, with the same
 /// input and output names and properties; names of nodes are kept where they are plain and unique.
-/// Nodes that no output needs are left out. Throws UserError(unsupported) for a value whose type no
-/// record can infer (the result of a barrier).
+/// Nodes that no output needs are left out. Throws UserError(unsupported) where an input and a
+/// symbolic size have one name.
 std::string print(const ir::Graph& graph);
 std::string print(const ir::Graph& graph, const PrintOptions& options);
 

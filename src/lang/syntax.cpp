@@ -136,7 +136,7 @@ class Parser {
   void targets(Statement& s) {
     do {
       const Place place = peek().place;
-      Target target{name("a statement"), nullptr, place};
+      Target target{at_word("_") ? take().text : name("a statement"), nullptr, place};
       if (accept(":")) target.type = expression();
       s.targets.push_back(std::move(target));
     } while (accept(","));
@@ -354,7 +354,8 @@ class Parser {
         return result;
       }
     const Place place = token.place;
-    const bool quoted = token.quoted, type = !quoted && dtype_from_string(token.text);
+    const bool quoted = token.quoted,
+               type = !quoted && (dtype_from_string(token.text) || token.text == "opaque");
     const std::string text = type ? take().text : name("an expression");
     if (!at("(")) {
       auto result = node(Syntax::Kind::name, place);

@@ -40,6 +40,93 @@ std::vector<ir::ValueType> infer_scan(const Opaque::Context& c) {
   return types;
 }
 
+// x with its axes moved so that `from` becomes `to`, and reversed along it if `flip`.
+Val scan_moved(Val x, int from, int to, bool flip) {
+  std::vector<int64_t> perm;
+  for (int axis = 0; axis < x.rank(); ++axis)
+    if (axis != from) perm.push_back(axis);
+  perm.insert(perm.begin() + to, from);
+  if (from != to) x = transpose(x, perm);
+  if (!flip) return x;
+  const auto one = [](int64_t v) { return std::vector<int64_t>{v}; };
+  return x.builder->op(
+      "slice", {x},
+      {{"axes", one(to)}, {"starts", one(-1)}, {"ends", one(INT64_MIN)}, {"steps", one(-1)}});
+}
+
+// The sequences are the arguments after the states; `types` are those of the body's inputs.
+std::vector<Val> scan_with_body(OnnxImport& c, std::vector<Val> arguments,
+                                const std::vector<ir::ValueType>& types, int states,
+                                const sym::Expr& length) {
+  const int64_t scans = static_cast<int64_t>(types.size()) - states;
+  const auto body = c.attr_graph("body", types, arguments);
+  return c.builder().op_n(
+      "scan", std::move(arguments),
+      {{"states", int64_t{states}}, {"scans", scans}, {"length", ir::Dims{length}}}, {body});
+}
+
+// Sequences are turned so that their steps run forward along axis 0; results are turned back.
+std::vector<Val> import_scan(OnnxImport& c) {
+  const auto scans = static_cast<int>(c.attr_int("num_scan_inputs", 0));
+  const int states = c.input_count() - scans;
+  if (scans < 1 || states < 0) c.fail("num_scan_inputs does not fit the inputs");
+  const auto choice = [&](const char* name, int k) {
+    const auto values = c.attr_ints(name, {});
+    if (values.empty()) return int64_t{0};
+    if (k >= static_cast<int>(values.size())) c.fail(fmt::format("{} is too short", name));
+    return values[static_cast<size_t>(k)];
+  };
+  std::vector<Val> arguments;
+  std::vector<ir::ValueType> types;
+  sym::Expr length;
+  for (int k = 0; k < c.input_count(); ++k) {
+    Val v = c.input(k);
+    if (!v.present()) c.fail("an input is missing");
+    if (k >= states) {
+      const int axis =
+          normalize_axis(choice("scan_input_axes", k - states), v.rank(), "Scan: axes");
+      v = scan_moved(v, axis, 0, choice("scan_input_directions", k - states) != 0);
+      length = v.dim(0);
+    }
+    arguments.push_back(v);
+    types.push_back(v.type());
+    if (k >= states) types.back().shape.erase(types.back().shape.begin());
+  }
+  std::vector<Val> results = scan_with_body(c, std::move(arguments), types, states, length);
+  for (int k = states; k < static_cast<int>(results.size()); ++k) {
+    Val& v = results[static_cast<size_t>(k)];
+    const int axis = normalize_axis(choice("scan_output_axes", k - states), v.rank(), "Scan: axes");
+    v = scan_moved(v, 0, axis, choice("scan_output_directions", k - states) != 0);
+  }
+  return results;
+}
+
+// Before operator set 9 every input had a batch axis first, and the first input the lengths.
+std::vector<Val> import_scan_8(OnnxImport& c) {
+  if (c.has_input(0)) c.unsupported("sequence_lens");
+  const auto scans = static_cast<int>(c.attr_int("num_scan_inputs", 0));
+  const int states = c.input_count() - 1 - scans;
+  if (scans < 1 || states < 0) c.fail("num_scan_inputs does not fit the inputs");
+  for (int64_t direction : c.attr_ints("directions", {}))
+    if (direction != 0) c.unsupported("reversed sequences before operator set 9");
+  std::vector<Val> arguments;
+  std::vector<ir::ValueType> types;
+  sym::Expr length;
+  for (int k = 0; k < states + scans; ++k) {
+    Val v = c.input(k + 1);
+    if (!v.present() || v.rank() < (k < states ? 1 : 2)) c.fail("an input has too few axes");
+    if (v.dim(0) != sym::Expr(1)) c.unsupported("a batch of " + v.dim(0).to_string());
+    arguments.push_back(squeeze(v, {0}));
+    types.push_back(arguments.back().type());
+    if (k < states) continue;
+    length = types.back().shape[0];
+    types.back().shape.erase(types.back().shape.begin());
+  }
+  std::vector<Val> results = scan_with_body(c, std::move(arguments), types, states, length);
+  for (Val& v : results) v = unsqueeze(v, {0});
+  return results;
+}
+
 }  // namespace
 
 /// Inputs: `states` initial states, `scans` sequences (steps along axis 0), loop invariants.
@@ -57,6 +144,8 @@ OpDef scan() {
                 {.name = "reverse", .default_value = int64_t{0}}},
       .opaque = Opaque{.infer = infer_scan},
       .structural = true,
+      .onnx = {{.op = "Scan", .since = 8, .import = import_scan_8},
+               {.op = "Scan", .since = 9, .import = import_scan}},
   };
 }
 

@@ -41,9 +41,7 @@ void affine_grid_meaning(MeaningBuilder& b) {
 }
 
 void export_affine_grid(OnnxExport& c) {
-  const auto& value = *c.attr("size");
-  const auto* ints = std::get_if<std::vector<int64_t>>(&value);
-  const ir::Dims size = ints ? ir::Dims(ints->begin(), ints->end()) : std::get<ir::Dims>(value);
+  const ir::Dims size = c.attr_dims("size");
   c.result(c.emit("AffineGrid", {c.input(0), c.dims(size)},
                   {{"align_corners", *c.attr("align_corners")}}));
 }

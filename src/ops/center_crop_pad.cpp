@@ -36,9 +36,7 @@ std::vector<Val> import_center_crop_pad(OnnxImport& c) {
 }
 
 void export_center_crop_pad(OnnxExport& c) {
-  const auto& value = *c.attr("shape");
-  const auto* ints = std::get_if<std::vector<int64_t>>(&value);
-  const ir::Dims shape = ints ? ir::Dims(ints->begin(), ints->end()) : std::get<ir::Dims>(value);
+  const ir::Dims shape = c.attr_dims("shape");
   const auto& axes = std::get<std::vector<int64_t>>(*c.attr("axes"));
   ir::AttrMap attrs;
   if (!axes.empty()) attrs.emplace("axes", axes);

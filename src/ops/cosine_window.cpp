@@ -37,9 +37,7 @@ constexpr std::array cosine_windows{
 
 void export_cosine_window(OnnxExport& c) {
   const auto& weights = std::get<std::vector<double>>(*c.attr("coefficients"));
-  const auto& value = *c.attr("length");
-  const auto* ints = std::get_if<std::vector<int64_t>>(&value);
-  const ir::Dims length = ints ? ir::Dims(ints->begin(), ints->end()) : std::get<ir::Dims>(value);
+  const ir::Dims length = c.attr_dims("length");
   const std::string scalar = c.constant(Tensor::from_integers(std::vector<int64_t>{}, {0}));
   for (const CosineWindow& w : cosine_windows) {
     if (!std::equal(weights.begin(), weights.end(), w.coefficients.begin(), w.coefficients.end()))

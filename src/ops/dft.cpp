@@ -97,9 +97,7 @@ std::vector<Val> import_dft(OnnxImport& c, int64_t stated_axis) {
 }
 
 void export_dft(OnnxExport& c) {
-  const auto& value = *c.attr("length");
-  const auto* ints = std::get_if<std::vector<int64_t>>(&value);
-  const ir::Dims dims = ints ? ir::Dims(ints->begin(), ints->end()) : std::get<ir::Dims>(value);
+  const ir::Dims dims = c.attr_dims("length");
   const std::string scalar = c.constant(Tensor::from_integers(std::vector<int64_t>{}, {0}));
   const std::string length = c.emit("Reshape", {c.dims(dims), scalar})[0];
   ir::AttrMap attrs{{"inverse", *c.attr("inverse")}, {"onesided", *c.attr("onesided")}};

@@ -141,8 +141,7 @@ OpDef einsum() {
       .attrs = {{.name = "equation", .kind = ir::AttrKind::string}},
       .meaning = einsum_meaning,
       .onnx = {{.op = "Einsum", .since = 12}},
-      .samples = {sample({{3, 4}, {4, 5}}, equation("ij,jk->ik")),
-                  sample({{2, 3, 4}, {2, 4, 5}}, equation("...ij, ...jk")),
+      .samples = {sample({{2, 3, 4}, {2, 4, 5}}, equation("...ij, ...jk")),
                   sample({{3, 3}}, equation("ii->i")), sample({{3, 4}}, equation("ij->")),
                   sample({{2, 3}, {3, 4}, {4}}, equation("ab,bc,c->ba"))},
   };

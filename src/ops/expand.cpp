@@ -30,9 +30,7 @@ std::vector<Val> import_expand(OnnxImport& c) {
 }
 
 void export_expand(OnnxExport& c) {
-  const auto& value = *c.attr("shape");
-  const auto* ints = std::get_if<std::vector<int64_t>>(&value);
-  const ir::Dims shape = ints ? ir::Dims(ints->begin(), ints->end()) : std::get<ir::Dims>(value);
+  const ir::Dims shape = c.attr_dims("shape");
   c.result(c.emit("Expand", {c.input(0), c.dims(shape)}));
 }
 

@@ -49,9 +49,7 @@ std::vector<Val> import_range(OnnxImport& c) {
 }
 
 void export_iota(OnnxExport& c) {
-  const auto& value = *c.attr("length");
-  const auto* ints = std::get_if<std::vector<int64_t>>(&value);
-  const ir::Dims length = ints ? ir::Dims(ints->begin(), ints->end()) : std::get<ir::Dims>(value);
+  const ir::Dims length = c.attr_dims("length");
   const auto scalar = [&](int64_t v) {
     return c.constant(Tensor::from_integers(std::array{v}, {}));
   };

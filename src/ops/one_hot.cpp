@@ -35,9 +35,7 @@ std::vector<Val> import_one_hot(OnnxImport& c) {
 }
 
 void export_one_hot(OnnxExport& c) {
-  const auto& value = *c.attr("depth");
-  const auto* ints = std::get_if<std::vector<int64_t>>(&value);
-  const ir::Dims depth = ints ? ir::Dims(ints->begin(), ints->end()) : std::get<ir::Dims>(value);
+  const ir::Dims depth = c.attr_dims("depth");
   c.result(c.emit("OneHot", {c.input(0), c.dims(depth), c.input(1)}, {{"axis", *c.attr("axis")}}));
 }
 

@@ -81,6 +81,13 @@ class OnnxExport {
   virtual int64_t onnx_type(DType type) const = 0;
   /// Attribute of the node or the record's default, as stored.
   virtual const ir::AttrValue* attr(std::string_view name) const = 0;
+  /// An attribute of kind dims. REQUIRES: it is there.
+  ir::Dims attr_dims(std::string_view name) const {
+    const ir::AttrValue& value = *attr(name);
+    if (const auto* ints = std::get_if<std::vector<int64_t>>(&value))
+      return {ints->begin(), ints->end()};
+    return std::get<ir::Dims>(value);
+  }
   /// Names of new constants: an initializer.
   virtual std::string constant(const Tensor& tensor) = 0;
   /// An i64 vector; symbolic dimensions are computed by Shape and Gather nodes from graph inputs.

@@ -100,9 +100,7 @@ std::vector<Val> import_pad_11(OnnxImport& c) {
 }
 
 void export_pad(OnnxExport& c) {
-  const auto& value = *c.attr("pads");
-  const auto* ints = std::get_if<std::vector<int64_t>>(&value);
-  const ir::Dims pads = ints ? ir::Dims(ints->begin(), ints->end()) : std::get<ir::Dims>(value);
+  const ir::Dims pads = c.attr_dims("pads");
   if (c.opset() < 11) c.unsupported("pads that are inputs need operator set 11");
   if (std::get<std::string>(*c.attr("mode")) == "wrap" && c.opset() < 19)
     c.unsupported("mode wrap needs operator set 19");

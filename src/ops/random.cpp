@@ -91,9 +91,7 @@ OnnxForm random_form(const char* op, bool like, bool normal) {
 void export_random(OnnxExport& c) {
   const auto real = [&](const char* name) { return std::get<double>(*c.attr(name)); };
   const bool normal = std::get<std::string>(*c.attr("distribution")) == "normal";
-  const auto& value = *c.attr("shape");
-  const auto* ints = std::get_if<std::vector<int64_t>>(&value);
-  const auto shape = ints ? std::optional(*ints) : sym::constants(std::get<ir::Dims>(value));
+  const auto shape = sym::constants(c.attr_dims("shape"));
   if (!shape) c.unsupported("a random tensor of symbolic shape");
   ir::AttrMap attrs{{"shape", *shape}, {"dtype", c.onnx_type(std::get<DType>(*c.attr("dtype")))}};
   attrs.emplace(normal ? "mean" : "low", real("offset"));

@@ -65,9 +65,7 @@ std::vector<Val> import_reshape(OnnxImport& c, ir::Dims shape) {
 }
 
 void export_reshape(OnnxExport& c) {
-  const auto& value = *c.attr("shape");
-  const auto* ints = std::get_if<std::vector<int64_t>>(&value);
-  const ir::Dims shape = ints ? ir::Dims(ints->begin(), ints->end()) : std::get<ir::Dims>(value);
+  const ir::Dims shape = c.attr_dims("shape");
   ir::AttrMap attrs;
   for (const sym::Expr& d : shape)
     if (d == sym::Expr(0) && c.opset() >= 14) attrs.emplace("allowzero", int64_t{1});

@@ -40,7 +40,7 @@ std::vector<ir::ValueType> infer_scan(const Opaque::Context& c) {
   return types;
 }
 
-// x with its axes moved so that `from` becomes `to`, and reversed along it if `flip`.
+// Axis `from` of x moved to `to`, and reversed if `flip`.
 Val scan_moved(Val x, int from, int to, bool flip) {
   std::vector<int64_t> perm;
   for (int axis = 0; axis < x.rank(); ++axis)
@@ -48,7 +48,7 @@ Val scan_moved(Val x, int from, int to, bool flip) {
   perm.insert(perm.begin() + to, from);
   if (from != to) x = transpose(x, perm);
   if (!flip) return x;
-  const auto one = [](int64_t v) { return std::vector<int64_t>{v}; };
+  const auto one = [](int64_t v) { return std::vector{v}; };
   return x.builder->op(
       "slice", {x},
       {{"axes", one(to)}, {"starts", one(-1)}, {"ends", one(INT64_MIN)}, {"steps", one(-1)}});
@@ -101,26 +101,25 @@ std::vector<Val> import_scan(OnnxImport& c) {
   return results;
 }
 
-// Before operator set 9 every input had a batch axis first, and the first input the lengths.
+// Before operator set 9 inputs had a batch axis first, and the first input held the lengths.
 std::vector<Val> import_scan_8(OnnxImport& c) {
-  if (c.has_input(0)) c.unsupported("sequence_lens");
   const auto scans = static_cast<int>(c.attr_int("num_scan_inputs", 0));
   const int states = c.input_count() - 1 - scans;
+  if (c.has_input(0)) c.unsupported("sequence_lens");
   if (scans < 1 || states < 0) c.fail("num_scan_inputs does not fit the inputs");
-  for (int64_t direction : c.attr_ints("directions", {}))
-    if (direction != 0) c.unsupported("reversed sequences before operator set 9");
+  for (int64_t d : c.attr_ints("directions", {}))
+    if (d != 0) c.unsupported("reversed sequences before operator set 9");
   std::vector<Val> arguments;
   std::vector<ir::ValueType> types;
   sym::Expr length;
   for (int k = 0; k < states + scans; ++k) {
     Val v = c.input(k + 1);
     if (!v.present() || v.rank() < (k < states ? 1 : 2)) c.fail("an input has too few axes");
-    if (v.dim(0) != sym::Expr(1)) c.unsupported("a batch of " + v.dim(0).to_string());
+    if (v.dim(0) != sym::Expr(1)) c.unsupported("a batch");
     arguments.push_back(squeeze(v, {0}));
     types.push_back(arguments.back().type());
-    if (k < states) continue;
-    length = types.back().shape[0];
-    types.back().shape.erase(types.back().shape.begin());
+    if (k >= states) length = types.back().shape[0];
+    if (k >= states) types.back().shape.erase(types.back().shape.begin());
   }
   std::vector<Val> results = scan_with_body(c, std::move(arguments), types, states, length);
   for (Val& v : results) v = unsqueeze(v, {0});
@@ -130,9 +129,8 @@ std::vector<Val> import_scan_8(OnnxImport& c) {
 }  // namespace
 
 /// Inputs: `states` initial states, `scans` sequences (steps along axis 0), loop invariants.
-/// Region: (states…, one step of each sequence…, invariants…) -> (new states…, results…).
-/// Outputs: final states, and each result stacked along a new axis 0. With `reverse`, steps run
-/// from the last to the first; sequences and stacked results keep their positions.
+/// Region: (states…, a step of each sequence…, invariants…) -> (new states…, results…). Outputs:
+/// final states, results stacked along a new axis 0. With `reverse`, steps run backward.
 OpDef scan() {
   return {
       .name = "scan",

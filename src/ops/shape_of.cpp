@@ -33,11 +33,7 @@ std::vector<Val> import_size(OnnxImport& c) {
   return {reshape(count, {})};
 }
 
-void export_shape_of(OnnxExport& c) {
-  const auto& value = *c.attr("dims");
-  const auto* ints = std::get_if<std::vector<int64_t>>(&value);
-  c.result({c.dims(ints ? ir::Dims(ints->begin(), ints->end()) : std::get<ir::Dims>(value))});
-}
+void export_shape_of(OnnxExport& c) { c.result({c.dims(c.attr_dims("dims"))}); }
 
 }  // namespace
 

@@ -91,29 +91,23 @@ std::vector<Val> import_slice_10(OnnxImport& c) {
   return {c.op("slice", {c.input(0)}, std::move(attrs))};
 }
 
-ir::Dims slice_attr_dims(OnnxExport& c, std::string_view name) {
-  const auto& value = *c.attr(name);
-  const auto* ints = std::get_if<std::vector<int64_t>>(&value);
-  return ints ? ir::Dims(ints->begin(), ints->end()) : std::get<ir::Dims>(value);
-}
-
 void export_slice_1(OnnxExport& c) {
-  const ir::Dims steps = slice_attr_dims(c, "steps");
+  const ir::Dims steps = c.attr_dims("steps");
   for (const sym::Expr& s : steps)
     if (s != sym::Expr(1)) c.unsupported("steps need operator set 10");
-  const auto starts = sym::constants(slice_attr_dims(c, "starts"));
-  const auto ends = sym::constants(slice_attr_dims(c, "ends"));
+  const auto starts = sym::constants(c.attr_dims("starts"));
+  const auto ends = sym::constants(c.attr_dims("ends"));
   if (!starts || !ends) c.unsupported("symbolic bounds need operator set 10");
   ir::AttrMap attrs{{"starts", *starts}, {"ends", *ends}};
-  const auto axes = sym::constants(slice_attr_dims(c, "axes"));
+  const auto axes = sym::constants(c.attr_dims("axes"));
   if (!axes->empty()) attrs.emplace("axes", *axes);
   c.result(c.emit("Slice", {c.input(0)}, std::move(attrs)));
 }
 
 void export_slice_10(OnnxExport& c) {
-  const ir::Dims axes = slice_attr_dims(c, "axes"), steps = slice_attr_dims(c, "steps");
-  std::vector<std::string> inputs{c.input(0), c.dims(slice_attr_dims(c, "starts")),
-                                  c.dims(slice_attr_dims(c, "ends"))};
+  const ir::Dims axes = c.attr_dims("axes"), steps = c.attr_dims("steps");
+  std::vector<std::string> inputs{c.input(0), c.dims(c.attr_dims("starts")),
+                                  c.dims(c.attr_dims("ends"))};
   if (!axes.empty() || !steps.empty()) inputs.push_back(axes.empty() ? "" : c.dims(axes));
   if (!steps.empty()) inputs.push_back(c.dims(steps));
   c.result(c.emit("Slice", inputs));
@@ -129,8 +123,9 @@ OpDef slice() {
   };
   return {
       .name = "slice",
-      .doc = "x[start : end : step] along `axes` (default: the first ones); negative bounds count "
-             "from the end, bounds outside are clamped, steps may be negative.",
+      .doc =
+          "x[start : end : step] along `axes` (default: the first ones); negative bounds count "
+          "from the end, bounds outside are clamped, steps may be negative.",
       .inputs = {{"x"}},
       .attrs = {{.name = "axes", .kind = ir::AttrKind::integers, .default_value = none},
                 {.name = "starts", .kind = ir::AttrKind::dims},

@@ -59,9 +59,7 @@ std::vector<Val> import_split_13(OnnxImport& c) {
 }
 
 void export_split(OnnxExport& c) {
-  const auto& value = *c.attr("sizes");
-  const auto* ints = std::get_if<std::vector<int64_t>>(&value);
-  const ir::Dims sizes = ints ? ir::Dims(ints->begin(), ints->end()) : std::get<ir::Dims>(value);
+  const ir::Dims sizes = c.attr_dims("sizes");
   const int count = static_cast<int>(sizes.size());
   ir::AttrMap attrs{{"axis", *c.attr("axis")}};
   if (c.opset() >= 13)

@@ -26,9 +26,7 @@ void tile_meaning(MeaningBuilder& b) {
 }
 
 void export_tile(OnnxExport& c) {
-  const auto& value = *c.attr("repeats");
-  const auto* ints = std::get_if<std::vector<int64_t>>(&value);
-  const ir::Dims dims = ints ? ir::Dims(ints->begin(), ints->end()) : std::get<ir::Dims>(value);
+  const ir::Dims dims = c.attr_dims("repeats");
   c.result(c.emit("Tile", {c.input(0), c.dims(dims)}));
 }
 

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// What Tessera knows by itself: built-in models, rules, this machine.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "api/options.h"
+#include "ir/graph.h"
+
+namespace tessera::api {
+
+/// Options of built-in models; 0 and empty mean the model's own default.
+struct ZooSettings {
+  int64_t batch = 1, seq = 0, layers = 0, image = 0;
+  uint64_t seed = 1;
+};
+
+struct ZooEntry {
+  std::string name, doc;
+  std::vector<std::string> options;  ///< the settings it heeds, with their defaults
+};
+
+std::vector<ZooEntry> zoo_models();
+/// Throws UserError for an unknown name, and for a setting that the model does not heed.
+ir::Graph zoo_model(const std::string& name, const ZooSettings& settings);
+
+struct RuleEntry {
+  std::string name, left, right, conditions, domain, mode, status, family;
+};
+std::vector<RuleEntry> rule_list(const Options& options);
+
+struct DeviceEntry {
+  std::string target, name;
+  int cores = 0;
+  double gflops = 0, gigabytes_per_second = 0, launch_us = 0;
+};
+std::vector<DeviceEntry> devices(const Options& options);
+
+}  // namespace tessera::api

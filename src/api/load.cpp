@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reading and writing of models; binding of sizes.
+#include "api/load.h"
+
+#include <thread>
+
+#include "base/check.h"
+#include "lang/parse.h"
+#include "lang/print.h"
+#include "onnx/export.h"
+#include "onnx/import.h"
+#include "ops/builder.h"
+#include "types/npz.h"
+
+namespace tessera::api {
+namespace {
+
+bool ends_with(const std::string& text, const std::string& end) {
+  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+onnx::ImportOptions import_options(const Options& options) {
+  onnx::ImportOptions result;
+  result.bind = options.bind;
+  result.allow_barriers = options.allow_barriers;
+  result.warn = options.warn;
+  return result;
+}
+
+ir::Graph import_onnx(const std::string& path, onnx::ImportOptions options,
+                      const NamedTensors& known) {
+  if (known.empty()) return onnx::import_model(path, options);
+  try {
+    return onnx::import_model(path, options);
+  } catch (const UserError& e) {
+    if (e.kind() != ErrorKind::needs_value) throw;
+  }
+  options.values = known;
+  return onnx::import_model(path, options);
+}
+
+// Sizes that the given inputs have where the model declares symbols.
+std::map<std::string, int64_t> sizes_of(const ir::Graph& graph, const NamedTensors& known) {
+  std::map<std::string, int64_t> sizes;
+  for (const ir::NodeId id : graph.inputs()) {
+    const ir::Node& input = graph.node(id);
+    const auto found = known.find(input.name);
+    if (found == known.end()) continue;
+    const ir::Dims& dims = input.outputs[0].shape;
+    const Shape& shape = found->second.shape();
+    if (dims.size() != shape.size()) continue;  // arrange_inputs reports it
+    for (size_t k = 0; k < dims.size(); ++k) {
+      const auto symbol = dims[k].as_symbol();
+      if (!symbol) continue;
+      const auto [at, fresh] = sizes.emplace(*symbol, shape[k]);
+      TESSERA_USER_CHECK(fresh || at->second == shape[k],
+                         "input '{}': dimension {} is {}, but '{}' is {} in another input",
+                         input.name, k, shape[k], *symbol, at->second);
+    }
+  }
+  return sizes;
+}
+
+ir::AttrMap substitute(const ir::AttrMap& attrs, const std::map<std::string, sym::Expr>& sizes) {
+  ir::AttrMap result = attrs;
+  for (auto& [name, value] : result)
+    if (auto* dims = std::get_if<ir::Dims>(&value))
+      for (sym::Expr& d : *dims) d = d.substitute(sizes);
+  return result;
+}
+
+}  // namespace
+
+int thread_count(const Options& options) {
+  if (options.threads > 0) return options.threads;
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+std::string rules_folder(const Options& options) {
+  return options.rules_folder.empty() ? TESSERA_RULES_FOLDER : options.rules_folder;
+}
+
+void report_progress(const Options& options, const std::string& what) {
+  if (options.progress) options.progress(what);
+}
+
+void warn(const Options& options, const std::string& message) {
+  if (options.warn) options.warn(message);
+}
+
+ir::Graph load_model(const std::string& path, const Options& options, const NamedTensors& known) {
+  if (ends_with(path, ".tsr")) {
+    ir::Graph graph = lang::parse_file(path);
+    auto sizes = sizes_of(graph, known);
+    sizes.insert(options.bind.begin(), options.bind.end());
+    return sizes.empty() ? graph : bind_sizes(graph, sizes);
+  }
+  TESSERA_USER_CHECK(ends_with(path, ".onnx"), "'{}' is neither .onnx nor .tsr", path);
+  onnx::ImportOptions importing = import_options(options);
+  ir::Graph graph = import_onnx(path, importing, known);
+  const auto sizes = sizes_of(graph, known);
+  if (sizes.empty()) return graph;
+  // Read again rather than substitute: more shapes fold when sizes are known from the start.
+  importing.bind.insert(sizes.begin(), sizes.end());
+  importing.warn = nullptr;
+  return import_onnx(path, importing, known);
+}
+
+void save_model(const ir::Graph& graph, const std::string& path, int opset) {
+  if (ends_with(path, ".tsr")) {
+    TESSERA_USER_CHECK(opset == 0, "--opset says nothing about '{}'", path);
+    return lang::write_program(graph, path);
+  }
+  TESSERA_USER_CHECK(ends_with(path, ".onnx"), "'{}' is neither .onnx nor .tsr", path);
+  onnx::export_model(graph, path, {.opset = opset});
+}
+
+ir::Graph bind_sizes(const ir::Graph& graph, const std::map<std::string, int64_t>& sizes) {
+  std::map<std::string, sym::Expr> exprs;
+  for (const auto& [name, size] : sizes) exprs.emplace(name, sym::Expr(size));
+  ops::Builder b(graph.name());
+  std::vector<std::vector<ops::Val>> values(graph.node_count());
+  for (ir::NodeId id = 0; id < graph.node_count(); ++id) {
+    const ir::Node& node = graph.node(id);
+    if (node.op == "input") {
+      ir::ValueType type = node.outputs[0];
+      for (sym::Expr& d : type.shape) d = d.substitute(exprs);
+      values[id] = {b.input(node.name, std::move(type))};
+      continue;
+    }
+    if (const Tensor* tensor = graph.constant({id, 0})) {
+      values[id] = {b.constant(*tensor, node.name)};
+      continue;
+    }
+    std::vector<ops::Val> inputs;
+    for (const ir::Value& v : node.inputs)
+      inputs.push_back(v.present() ? values[v.node][v.index] : ops::Val{});
+    values[id] =
+        b.op_n(node.op, std::move(inputs), substitute(node.attrs, exprs), node.regions, node.name);
+  }
+  for (const ir::GraphOutput& out : graph.outputs())
+    b.output(out.name, values[out.value.node][out.value.index]);
+  for (const auto& [key, value] : graph.properties()) b.raw().set_property(key, value);
+  return std::move(b).finish();
+}
+
+void require_concrete(const ir::Graph& graph) {
+  for (const ir::NodeId id : graph.inputs()) {
+    const ir::Node& input = graph.node(id);
+    for (const sym::Expr& d : input.outputs[0].shape) {
+      if (d.is_constant()) continue;
+      std::map<std::string, sym::Expr> symbols;
+      d.collect_symbols(symbols);
+      fail_user(ErrorKind::invalid_input, "input '{}' has shape {}: give a size with --bind {}=…",
+                input.name, sym::to_string(input.outputs[0].shape), symbols.begin()->first);
+    }
+  }
+}
+
+NamedTensors read_inputs(const std::string& path) { return read_npz(path); }
+
+void write_outputs(const std::string& path, const NamedTensors& tensors) {
+  write_npz(path, tensors);
+}
+
+}  // namespace tessera::api

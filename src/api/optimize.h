@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// A model made faster, with the evidence.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "api/check.h"
+#include "api/engine.h"
+
+namespace tessera::api {
+
+struct OptimizeSettings {
+  bool measure = true;  ///< before and after, by turns
+  bool check = true;    ///< against the float64 reference, on fresh inputs
+  double measure_seconds = 4;
+  std::optional<double> tolerance;  ///< as CheckOptions::tolerance
+};
+
+struct OptimizeReport {
+  ir::Graph graph;  ///< the faster program; the input's own when `kept_input` says why
+  std::string kept_input;
+  std::map<std::string, int> operators_before, operators_after;  ///< by type, constants left out
+  std::map<std::string, int> rules_used;
+  std::string stop_reason;
+  double predicted_before_ms = 0, predicted_after_ms = 0;
+  std::optional<PairTiming> timing;  ///< nothing: not measured, `not_measured` says why
+  std::string not_measured;
+  size_t peak_bytes_before = 0, peak_bytes_after = 0;
+  std::optional<CheckReport> checked;
+  double search_seconds = 0;
+};
+
+/// Searches for a faster program, measures both and compares both with the float64 reference. Never
+/// returns a program that was measured slower than the input beyond noise, or that fails the check.
+/// Symbolic dimensions and barriers are kept; such a model cannot be measured or checked.
+OptimizeReport optimize(const ir::Graph& graph, const Options& options,
+                        const OptimizeSettings& settings = {});
+
+/// The rewrites that cost little time, without measuring: what `run` and `bench` apply.
+ir::Graph optimize_quickly(const ir::Graph& graph, const Options& options);
+
+/// Operators by type; inputs and constants are not counted.
+std::map<std::string, int> count_operators(const ir::Graph& graph);
+
+}  // namespace tessera::api

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a caller chooses. The library reads no environment and prints nothing: warnings and progress
+// go to the functions given here.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+
+#include "types/tensor.h"
+
+namespace tessera::api {
+
+/// Tensors by the names of a model's inputs or outputs.
+using NamedTensors = std::map<std::string, Tensor>;
+
+struct Options {
+  std::string target = "cpu";
+  int threads = 0;                       ///< 0: the cores this process may use
+  double budget_seconds = 60;            ///< for the search (measuring takes a little more)
+  std::string rules_folder;              ///< empty: the rules Tessera was built with
+  std::set<std::string> disabled_rules;  ///< names of rules and passes, or of families
+  bool exact = false;                    ///< only rewrites that keep every bit
+  std::map<std::string, int64_t> bind;   ///< sizes of symbolic dimensions
+  /// Unknown operators become barriers: such a model can be rewritten and exported, not run.
+  bool allow_barriers = false;
+  bool fuse = true;
+  std::function<void(const std::string&)> warn;
+  /// What is being done now, in a few words.
+  std::function<void(const std::string&)> progress;
+};
+
+/// options.threads, or the number of cores when that is 0.
+int thread_count(const Options& options);
+/// options.rules_folder, or the folder of the rules that Tessera was built with.
+std::string rules_folder(const Options& options);
+void report_progress(const Options& options, const std::string& what);
+void warn(const Options& options, const std::string& message);
+
+}  // namespace tessera::api

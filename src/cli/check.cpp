@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// tessera check: are two models the same function?
+#include "api/check.h"
+
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "api/load.h"
+#include "cli/command.h"
+#include "cli/progress.h"
+
+namespace tessera::cli {
+namespace {
+
+struct CheckArguments : ModelOptions {
+  std::string other;
+  int seeds = 2;
+};
+
+nlohmann::ordered_json to_json(const api::CheckReport& report) {
+  nlohmann::ordered_json json{
+      {"same", report.same}, {"seeds", report.seeds}, {"target", report.target}};
+  json["worst"] = report.outputs.empty() ? "" : report.outputs[report.worst_output].name;
+  for (const api::CheckedOutput& out : report.outputs)
+    json["outputs"].push_back({{"name", out.name},
+                               {"error", out.error},
+                               {"error_of_first", out.error_of_first},
+                               {"tolerance", out.tolerance},
+                               {"seed", out.seed},
+                               {"worst_index", out.worst.worst_index},
+                               {"expected", out.worst.expected},
+                               {"found", out.worst.found}});
+  return json;
+}
+
+void print(const api::CheckReport& report) {
+  if (report.outputs.empty()) {
+    std::cout << "same: the models have no outputs\n";
+    return;
+  }
+  const api::CheckedOutput& worst = report.outputs[report.worst_output];
+  std::cout << fmt::format(
+      "{}: worst output '{}', error {:.1e} of the difference between two inputs' outputs "
+      "(allowed {:.0e};\nthe first model's own rounding gives {:.1e}); {} inputs drawn, {} against "
+      "the float64 reference\n",
+      report.same ? "same" : "DIFFERENT", worst.name, worst.error, worst.tolerance,
+      worst.error_of_first, report.seeds, report.target);
+  if (!report.same)
+    std::cout << fmt::format("seed {}, element {}: expected {:.9g}, found {:.9g}\n", worst.seed,
+                             worst.worst.worst_index, worst.worst.expected, worst.worst.found);
+}
+
+void check_models(const CheckArguments& o, Shell& shell) {
+  const api::Options options = o.options(shell);
+  api::CheckOptions checking;
+  checking.seeds = o.seeds;
+  checking.tolerance = o.relative_tolerance();
+  const ir::Graph a = api::load_model(o.model, options), b = api::load_model(o.other, options);
+  const api::CheckReport report = api::check(a, b, options, checking);
+  end_progress();
+  if (o.json) std::cout << to_json(report).dump() << '\n';
+  else print(report);
+  shell.status = report.same ? exit_done : exit_no;
+}
+
+}  // namespace
+
+void add_check(CLI::App& app, Shell& shell) {
+  auto o = std::make_shared<CheckArguments>();
+  CLI::App& command =
+      *app.add_subcommand("check", "are two models the same function? (exit code 0 or 1)");
+  command.add_option("A", o->model, "a model, .onnx or .tsr")->required();
+  command.add_option("B", o->other, "another")->required();
+  command.add_option("--seeds", o->seeds, "how many inputs to draw")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  o->add_tolerance(command);
+  o->add_engine(command);
+  o->add_output(command);
+  command.callback([o, &shell] { check_models(*o, shell); });
+}
+
+}  // namespace tessera::cli

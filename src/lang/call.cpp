@@ -17,6 +17,13 @@ constexpr NumberFunction number_functions[] = {{"sqrt", std::sqrt}, {"exp", std:
                                                {"log", std::log},   {"floor", std::floor},
                                                {"ceil", std::ceil}, {"abs", std::fabs}};
 
+Item as_item(const std::vector<ops::Val>& results) {
+  if (results.size() == 1) return {results[0]};
+  List list;
+  for (ops::Val v : results) list.push_back({v});
+  return {std::move(list)};
+}
+
 bool is_attribute_like(const Item& item) {
   if (const List* list = item.as<List>())
     return std::none_of(list->begin(), list->end(), [](const Item& i) { return i.is_tensor(); });
@@ -249,26 +256,32 @@ Item Elaborator::apply(std::string_view op, const std::vector<Item>& inputs, ir:
   for (const Item& item : inputs)
     values.push_back(item.as<Absent>() ? ops::Val{} : to_value(item, type, place));
   while (!values.empty() && !values.back().present()) values.pop_back();
-  if (op == "barrier") {
-    if (stated_ == nullptr)
-      fail(place, "a barrier stands alone on the right of '='", "NAME: opaque = barrier(…)");
-    ir::Node node{.op = "barrier", .attrs = std::move(attrs), .outputs = *stated_};
-    for (ops::Val v : values) node.inputs.push_back(v.value);
-    const ir::NodeId id = builder().raw().add(std::move(node));
-    List list;
-    for (uint32_t k = 0; k < stated_->size(); ++k) list.push_back({builder().wrap({id, k})});
-    return list.size() == 1 ? list[0] : Item{std::move(list)};
-  }
   try {
-    const auto results =
-        builder().op_n(op, std::move(values), std::move(attrs), std::move(regions));
-    if (results.size() == 1) return {results[0]};
-    List list;
-    for (ops::Val v : results) list.push_back({v});
-    return {std::move(list)};
+    const auto results = op == "barrier" ? add_stated(op, values, attrs, place)
+                                         : builder().op_n(op, values, attrs, std::move(regions));
+    return as_item(results);
   } catch (const UserError& error) {
+    // Where data decides on a type, the program's word counts.
+    if (error.kind() == ErrorKind::needs_value && stated_ && place == stated_at_)
+      return as_item(add_stated(op, values, std::move(attrs), place));
+    if (std::string_view(error.what()).starts_with(file_ + ":")) throw;
     fail_at(file_, place, error.what(), {}, error.kind());
   }
+}
+
+// A node with the types that the statement states.
+std::vector<ops::Val> Elaborator::add_stated(std::string_view op,
+                                             const std::vector<ops::Val>& inputs, ir::AttrMap attrs,
+                                             Place place) {
+  if (stated_ == nullptr || place != stated_at_)
+    fail(place, fmt::format("the types of the results of '{}' must be stated", op),
+         fmt::format("NAME: TYPE = {}(…)", op));
+  ir::Node node{.op = std::string(op), .attrs = std::move(attrs), .outputs = *stated_};
+  for (ops::Val v : inputs) node.inputs.push_back(v.value);
+  const ir::NodeId id = builder().raw().add(std::move(node));
+  std::vector<ops::Val> results;
+  for (uint32_t k = 0; k < stated_->size(); ++k) results.push_back(builder().wrap({id, k}));
+  return results;
 }
 
 ops::Val Elaborator::to_value(const Item& given, std::optional<DType> type, Place place) {

@@ -115,6 +115,7 @@ void Elaborator::assign(const Statement& s) {
   const size_t before = builder().graph().node_count();
   const auto stated = stated_types(s);
   stated_ = stated ? &*stated : nullptr;
+  stated_at_ = s.value->place;
   Item item = eval(*s.value);
   stated_ = nullptr;
   if (s.targets.size() == 1) {
@@ -132,14 +133,12 @@ void Elaborator::assign(const Statement& s) {
   for (size_t k = 0; k < list->size(); ++k) assign_one(s.targets[k], (*list)[k]);
 }
 
-// A barrier's types are known to nobody but the program.
+// The types of a barrier, and those that depend on data, are known to nobody but the program.
 std::optional<std::vector<ir::ValueType>> Elaborator::stated_types(const Statement& s) {
-  if (s.value->kind != Syntax::Kind::call || s.value->text != "barrier") return std::nullopt;
   std::vector<ir::ValueType> types;
+  if (s.value->kind != Syntax::Kind::call) return std::nullopt;
   for (const Target& target : s.targets) {
-    if (!target.type)
-      fail(target.place, fmt::format("the type of '{}' must be stated", target.name),
-           "NAME: opaque = barrier(…)");
+    if (!target.type) return std::nullopt;
     types.push_back(eval_type(*target.type));
   }
   return types;

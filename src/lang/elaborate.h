@@ -78,6 +78,8 @@ class Elaborator {
   void bind_named(Call& call, const std::string& name, Item item, Place place);
   ir::AttrValue attribute(const ops::AttrDef& def, const Item& item, Place place) const;
   std::vector<ir::ValueType> scan_types(const Call& call);
+  std::vector<ops::Val> add_stated(std::string_view op, const std::vector<ops::Val>& inputs,
+                                   ir::AttrMap attrs, Place place);
   Item apply(std::string_view op, const std::vector<Item>& inputs, ir::AttrMap attrs, Place place,
              std::vector<std::shared_ptr<const ir::Graph>> regions = {});
   ops::Val to_value(const Item& given, std::optional<DType> type, Place place);
@@ -98,7 +100,9 @@ class Elaborator {
 
   std::string file_;
   std::map<std::string, int64_t> bind_;  ///< sizes given from outside, taken out when declared
-  const std::vector<ir::ValueType>* stated_ = nullptr;  ///< result types of a barrier
+  /// The types that a statement states for the results of the call at `stated_at_`, or null.
+  const std::vector<ir::ValueType>* stated_ = nullptr;
+  Place stated_at_;
   ops::Builder builder_;
   std::vector<Frame> frames_;
   std::map<std::string, const Statement*> functions_;

@@ -14,6 +14,7 @@ namespace tessera::lang {
 struct Place {
   int line = 1;
   int column = 1;
+  bool operator==(const Place&) const = default;
 };
 
 /// Throws UserError "file:line:column: message (hint: …)".

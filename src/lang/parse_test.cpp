@@ -201,6 +201,13 @@ output w
   EXPECT_FALSE(graph.nodes()[2].inputs[1].present());
 }
 
+TEST(Parse, believes_stated_types_where_data_decides) {
+  const ir::Graph graph = parse(
+      "input boxes: f32[1, 6, 4]\ninput scores: f32[1, 1, 6]\n"
+      "y: i64[2, 3] = non_max_suppression(boxes, scores)\noutput y");
+  EXPECT_EQ(spell_type(graph.type(graph.outputs()[0].value)), "i64[2, 3]");
+}
+
 TEST(Parse, binds_sizes) {
   const std::string text = "sizes N, M\ninput x: f32[N, M]\noutput y = reshape(x, [N * M])";
   const ir::Graph graph = parse_program(text, "x", {{"N", 3}});

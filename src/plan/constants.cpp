@@ -40,7 +40,8 @@ void inline_into(Draft& d, Step& step) {
 
 void inline_scalars(Draft& draft) {
   for (Step& step : draft.steps) {
-    if (step.kind != Step::Kind::loops) continue;
+    // A concatenation may become a copy of all its sources.
+    if (step.kind != Step::Kind::loops || step.op == "concat") continue;
     bool any = false;
     for (ValueId v : step.src) any |= literal(draft, v) != nullptr;
     if (any) inline_into(draft, step);

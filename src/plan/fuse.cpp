@@ -3,6 +3,7 @@
 // when the memory traffic that disappears costs more than what is computed again; thanks to hoisting
 // a row reduction (softmax, normalizations) is computed once per row in its consumer.
 #include <algorithm>
+#include <map>
 
 #include "plan/passes.h"
 #include "plan/rewrite.h"
@@ -15,7 +16,8 @@ constexpr size_t max_nodes = 400;  // of one body; larger ones are slow to compi
 constexpr size_t max_sources = 24;
 // Nanoseconds on one core: a simple operation in a vector of 16 floats; a byte from or to the outer
 // caches; starting one more kernel.
-constexpr double ns_per_operation = 0.03, ns_per_byte = 0.05, ns_per_launch = 1500;
+constexpr double ns_per_operation = 0.03, ns_per_byte = 0.05, ns_per_cached_byte = 0.01,
+                 ns_per_launch = 1500;
 
 class Fusion {
  public:
@@ -27,10 +29,14 @@ class Fusion {
       if (is_loops(k)) fuse_pointwise(k);
   }
 
+  // Elementwise producers first: what is left of a normalization then are its reductions and one
+  // elementwise step, into which a reduction goes if it is computed there no more often.
   void run() {
     predict_orders(d_);
-    for (size_t k = 0; k < d_.steps.size(); ++k)
-      if (is_loops(k)) fuse(k);
+    for (const bool reductions : {false, true})
+      for (size_t k = 0; k < d_.steps.size(); ++k)
+        if (is_loops(k) && (reductions || !has_reduction(d_.steps[k].meaning.outputs[0].body)))
+          fuse(k);
   }
 
  private:
@@ -80,26 +86,57 @@ class Fusion {
     if (users.size() == all.size() && pays(p, users)) absorb(k, users);
   }
 
+  // Compares the time of the producer and of what its consumers read of it with the time that its
+  // consumers take longer.
   bool pays(const Step& p, const std::vector<size_t>& users) const {
     const Value& value = d_.values[p.dst[0]];
-    const auto elements = static_cast<double>(value.elements());
-    double evaluations = 0, reads = 0;
-    for (size_t user : users)
-      for (const ReadUse& use : read_uses(d_, d_.steps[user]))
-        if (d_.steps[user].src[use.input] == p.dst[0]) {
-          evaluations += use.evaluations;
-          reads += 1;
-        }
-    double sources = 0;  // reads per element of what p itself reads
-    for (const ReadUse& use : read_uses(d_, p))
-      if (!d_.values[p.src[use.input]].constant || d_.values[p.src[use.input]].elements() > 4096)
-        sources += use.evaluations / std::max(elements, 1.0);
-    const double again = std::max(evaluations - elements, 0.0);
-    const auto width = static_cast<double>(size_of(value.dtype));
-    const double cost = again * (total_cost(d_, p) / std::max(elements, 1.0) * ns_per_operation +
-                                 sources * width * ns_per_byte);
-    const double saved = (elements + evaluations) * width * ns_per_byte + ns_per_launch;
-    return cost <= saved;
+    const auto bytes = static_cast<double>(value.bytes());
+    double before = total_cost(d_, p) * ns_per_operation + traffic(p, {}) + bytes * ns_per_byte +
+                    ns_per_launch;
+    double after = 0;
+    for (size_t user : users) {
+      const Step& c = d_.steps[user];
+      for (const ReadUse& use : read_uses(d_, c))
+        if (c.src[use.input] == p.dst[0])
+          before += read_time(use.evaluations * static_cast<double>(size_of(value.dtype)), bytes);
+      Step fused = copy_of(c);
+      inline_producer(d_, fused, p);
+      after += (total_cost(d_, fused) - total_cost(d_, c)) * ns_per_operation;
+      after += traffic(fused, c.src) - traffic(c, c.src);
+    }
+    return after <= before;
+  }
+
+  // `read` bytes out of a tensor of `size` bytes: each comes from far away once.
+  static double read_time(double read, double size) {
+    const double first = std::min(read, size);
+    return first * ns_per_byte + (read - first) * ns_per_cached_byte;
+  }
+
+  // Time to read the sources of a step; those in `present` are near.
+  double traffic(const Step& s, const std::vector<ValueId>& present) const {
+    std::map<ValueId, double> read;
+    for (const ReadUse& use : read_uses(d_, s))
+      read[s.src[use.input]] +=
+          use.evaluations * static_cast<double>(size_of(d_.values[s.src[use.input]].dtype));
+    double total = 0;
+    for (const auto& [v, amount] : read) {
+      const bool near = std::find(present.begin(), present.end(), v) != present.end();
+      total += near ? amount * ns_per_cached_byte
+                    : read_time(amount, static_cast<double>(d_.values[v].bytes()));
+    }
+    return total;
+  }
+
+  static Step copy_of(const Step& s) {
+    Step copy;
+    copy.src = s.src;
+    copy.dst = s.dst;
+    copy.meaning.pool = std::make_unique<ir::ExprPool>();
+    copy.meaning.inputs = s.meaning.inputs;
+    copy.meaning.outputs = {{s.meaning.outputs[0].shape,
+                             copy.meaning.pool->import(s.meaning.outputs[0].body, {})}};
+    return copy;
   }
 
   Draft& d_;

@@ -213,12 +213,19 @@ void inline_producer(const Draft& draft, Step& consumer, const Step& producer) {
 }
 
 void predict_orders(Draft& d) {
+  std::vector<bool> wishes(d.values.size(), false);
+  for (const Step& s : d.steps)
+    if (!s.dead && s.kind == Step::Kind::library && s.op != "matmul") wishes[s.src[0]] = true;
   for (const Step& s : d.steps) {
     if (s.dead) continue;
     const ValueId dst = s.dst[0];
     const size_t rank = d.values[dst].shape.size();
     if (s.kind == Step::Kind::library && s.op != "matmul") d.values[dst].order = channels_last(rank);
     if (s.kind != Step::Kind::loops || rank < 3) continue;
+    if (wishes[dst]) {
+      d.values[dst].order = channels_last(rank);
+      continue;
+    }
     int64_t largest = 0;
     for (ValueId v : s.src) {
       if (v == no_value || d.values[v].constant || d.values[v].shape.size() != rank) continue;

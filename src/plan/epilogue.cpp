@@ -7,6 +7,7 @@
 #include <cmath>
 #include <functional>
 #include <map>
+#include <set>
 
 #include "ir/scalar_eval.h"
 #include "plan/passes.h"
@@ -231,10 +232,42 @@ class Absorption {
       for (const ReadUse& use : read_uses(d_, step))
         if (step.src[use.input] == v && !use.identity) return false;
       Matcher matcher(d_, step, library);
-      if (!matcher.run() || matcher.post.size() + library.post.size() > max_post_ops) continue;
+      if (!matcher.run()) continue;
+      merge_linear(matcher.post);
+      if (matcher.post.size() + library.post.size() > max_post_ops) continue;
+      if (repeats(library.post, matcher.post)) continue;
       take(library, step, matcher);
       return true;
     }
+    return false;
+  }
+
+  // a·x + b followed by c·x + d is one such function.
+  static void merge_linear(std::vector<PostOp>& after) {
+    std::vector<PostOp> merged;
+    for (const PostOp& op : after) {
+      const bool both = op.kind == PostOp::Kind::linear && !merged.empty() &&
+                        merged.back().kind == PostOp::Kind::linear;
+      if (both) {
+        merged.back().alpha *= op.alpha;
+        merged.back().beta = merged.back().beta * op.alpha + op.beta;
+      } else {
+        merged.push_back(op);
+      }
+    }
+    after = std::move(merged);
+  }
+
+  // oneDNN 2.6 gives all elementwise functions of one kind in an epilogue the parameters of the
+  // first, so a kind may occur once.
+  static bool repeats(const std::vector<PostOp>& before, const std::vector<PostOp>& after) {
+    std::set<PostOp::Kind> seen;
+    for (const auto* list : {&before, &after})
+      for (const PostOp& op : *list) {
+        if (op.operand >= 0) continue;
+        const bool leaky = op.kind == PostOp::Kind::leaky_relu;
+        if (!seen.insert(leaky ? PostOp::Kind::relu : op.kind).second) return true;
+      }
     return false;
   }
 

@@ -75,7 +75,8 @@ Emitter::Index Emitter::index(const Affine& affine) {
     if (is_variable) result.lane_stride = term.second;
     else atoms.push_back(term);
     Interval part = is_variable ? lane : nest_.analysis.interval(term.first);
-    if (!part.bounded() || std::abs(term.second) > INT32_MAX) part = {-Interval::far, Interval::far};
+    if (!part.bounded() || std::abs(term.second) > INT32_MAX)
+      part = {-Interval::far, Interval::far};
     const auto ends = std::minmax({static_cast<__int128>(part.low) * term.second,
                                    static_cast<__int128>(part.high) * term.second});
     result.range.low = static_cast<int64_t>(
@@ -94,7 +95,8 @@ Emitter::Index Emitter::index(const Affine& affine) {
     all |= nest_.masks[atom.first];
     Value* v = narrow_value(atom.first);
     at(scope_of(all));
-    v = b_.CreateMul(b_.CreateSExtOrTrunc(v, type), llvm::ConstantInt::getSigned(type, atom.second));
+    v = b_.CreateMul(b_.CreateSExtOrTrunc(v, type),
+                     llvm::ConstantInt::getSigned(type, atom.second));
     result.vector = b_.CreateAdd(result.vector, v);
   }
   return result;
@@ -165,7 +167,9 @@ Value* Emitter::between(Value* vector, Interval range, Value* offset, int64_t si
     Value* v = b_.CreateSub(integer(bound), offset);
     v = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, v, integer(range.low));
     v = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, v, integer(range.high + 1));
-    return widened(b_.CreateTrunc(v, vector->getType()->getScalarType()), nest_.lanes);
+    auto* type = llvm::cast<llvm::FixedVectorType>(vector->getType());
+    return widened(b_.CreateTrunc(v, type->getElementType()),
+                   static_cast<int>(type->getNumElements()));
   };
   Value* low = b_.CreateICmpSGE(vector, limit(0));
   return b_.CreateAnd(low, b_.CreateICmpSLT(vector, limit(size)));
@@ -193,16 +197,21 @@ Value* Emitter::read(ExprId id, size_t s) {
     Value* address = b_.CreateGEP(type, src_[n.input], offset);
     return from_memory(b_, n.type, b_.CreateAlignedLoad(type, address, align));
   }
-  auto* vector_type = llvm::FixedVectorType::get(type, static_cast<unsigned>(nest_.lanes));
   Value* active = mask();
+  const bool is_contiguous = part.is_plain && part.lane_stride == 1;
+  if (is_strided(part)) return from_memory(b_, n.type, strided_load(n, part, offset, size));
   if (!is_safe) {
-    Value* inside = between(part.vector, part.range, offset, size);
+    // Bytes suffice for the numbers of lanes.
+    Value* inside = is_contiguous
+                        ? between(lane_numbers(8, 1), {0, nest_.lanes - 1}, offset, size)
+                        : between(part.vector, part.range, offset, size);
     active = active ? b_.CreateAnd(active, inside) : inside;
   }
+  auto* vector_type = llvm::FixedVectorType::get(type, static_cast<unsigned>(nest_.lanes));
   Value* zero = llvm::Constant::getNullValue(vector_type);
   Value* address = b_.CreateGEP(type, src_[n.input], offset);
   Value* loaded = nullptr;
-  if (part.is_plain && part.lane_stride == 1) {
+  if (is_contiguous) {
     loaded = active ? b_.CreateMaskedLoad(vector_type, address, align, active, zero)
                     : static_cast<Value*>(b_.CreateAlignedLoad(vector_type, address, align));
   } else {
@@ -210,6 +219,26 @@ Value* Emitter::read(ExprId id, size_t s) {
     loaded = b_.CreateMaskedGather(vector_type, addresses, align, active, active ? zero : nullptr);
   }
   return from_memory(b_, n.type, loaded);
+}
+
+// Small strides: everything in between is loaded, as far as the tensor goes, and every k-th kept.
+bool Emitter::is_strided(const Index& part) const {
+  return part.is_plain && part.lane_stride > 1 && part.lane_stride * nest_.lanes <= 64;
+}
+
+Value* Emitter::strided_load(const ExprNode& n, const Index& part, Value* offset, int64_t size) {
+  llvm::Type* type = memory_type(b_, n.type);
+  const auto count = static_cast<unsigned>(part.lane_stride * nest_.lanes);
+  std::vector<llvm::Constant*> numbers;
+  for (unsigned k = 0; k < count; ++k) numbers.push_back(b_.getInt8(static_cast<uint8_t>(k)));
+  Value* inside = between(llvm::ConstantVector::get(numbers), {0, count - 1}, offset, size);
+  auto* wide = llvm::FixedVectorType::get(type, count);
+  Value* all = b_.CreateMaskedLoad(wide, b_.CreateGEP(type, src_[n.input], offset),
+                                   llvm::Align(size_of(n.type)), inside,
+                                   llvm::Constant::getNullValue(wide));
+  std::vector<int> kept;
+  for (int k = 0; k < nest_.lanes; ++k) kept.push_back(k * static_cast<int>(part.lane_stride));
+  return b_.CreateShuffleVector(all, kept);
 }
 
 Value* Emitter::outside(Value* index, int64_t extent, size_t s) {

@@ -262,7 +262,9 @@ void Emitter::emit(const std::string& name) {
   dst_ = pointers(1, nest_.roots.size());
   error_ = new_cell(b_.getFalse(), 0);
   VarMask rows = 0;
-  for (const NestAxis& axis : nest_.outer) rows |= VarMask{1} << axis.variable;
+  for (const NestAxis& axis : nest_.outer)
+    if (nest_.group == 1 || axis.variable != nest_.outer.back().variable)
+      rows |= VarMask{1} << axis.variable;
   const Loop loop = open(function_->getArg(2), function_->getArg(3), 1, rows);
   emit_row(loop.counter);
   close(loop);
@@ -276,39 +278,60 @@ void Emitter::emit(const std::string& name) {
 void Emitter::emit_row(Value* row) {
   const size_t s = scopes_.size() - 1;
   at(s);
+  const auto split = [&](Value*& rest, int64_t extent) {
+    Value* next = b_.CreateUDiv(rest, integer(extent));
+    Value* index = b_.CreateSub(rest, b_.CreateMul(next, integer(extent)));
+    rest = next;
+    return index;
+  };
+  const bool is_grouped = nest_.group > 1;
   const int64_t tiles = nest_.inner ? (nest_.inner->extent + nest_.tile - 1) / nest_.tile : 1;
-  Value *tile = nullptr, *outer = row;
-  if (tiles > 1) {
-    outer = b_.CreateUDiv(row, integer(tiles));
-    tile = b_.CreateSub(row, b_.CreateMul(outer, integer(tiles)));
-  }
-  Value* rest = outer;
+  Value *rest = row, *tile = tiles > 1 ? split(rest, tiles) : nullptr;
+  Value *first_neighbour = nullptr, *outer = rest;
   for (size_t k = nest_.outer.size(); k-- > 0;) {
     const NestAxis& axis = nest_.outer[k];
-    Value* index = rest;
-    if (k > 0) {
-      Value* next = b_.CreateUDiv(rest, integer(axis.extent));
-      index = b_.CreateSub(rest, b_.CreateMul(next, integer(axis.extent)));
-      rest = next;
+    const bool is_last = k + 1 == nest_.outer.size();
+    const int64_t extent =
+        is_last ? (axis.extent + nest_.group - 1) / nest_.group : axis.extent;
+    Value* index = k > 0 ? split(rest, extent) : rest;
+    if (is_last && is_grouped) {
+      first_neighbour = b_.CreateMul(index, integer(nest_.group));
+      outer = k > 0 ? rest : integer(0);
+    } else {
+      row_variables_[axis.variable] = index;
     }
-    row_variables_[axis.variable] = index;
   }
   if (!nest_.inner) {
     store_offset_ = row;
     return emit_stores();
   }
-  Value* row_start = b_.CreateMul(outer, integer(nest_.inner->extent));
   Value *first = integer(0), *limit = integer(nest_.inner->extent);
-  if (tiles > 1) {
+  if (tile) {
     first = b_.CreateMul(tile, integer(nest_.tile));
     limit = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin,
                                      b_.CreateAdd(first, integer(nest_.tile)), limit);
   }
+  Value* last_neighbour = nullptr;
+  if (is_grouped)
+    last_neighbour = b_.CreateBinaryIntrinsic(
+        llvm::Intrinsic::smin, b_.CreateAdd(first_neighbour, integer(nest_.group)),
+        integer(nest_.outer.back().extent));
   const bool has_rest = nest_.inner->extent % nest_.lanes != 0;
   for_lanes(first, limit, VarMask{1} << nest_.inner->variable, has_rest, [&] {
     const size_t lanes = scopes_.size() - 1;
-    store_offset_ = at(lanes).CreateAdd(row_start, scopes_[lanes].counter);
+    Value* at_lane = scopes_[lanes].counter;
+    if (!is_grouped) {
+      Value* start = at(lanes).CreateMul(outer, integer(nest_.inner->extent));
+      store_offset_ = b_.CreateAdd(start, at_lane);
+      return emit_stores();
+    }
+    const NestAxis& axis = nest_.outer.back();
+    const Loop loop = open(first_neighbour, last_neighbour, 1, VarMask{1} << axis.variable);
+    at(scopes_.size() - 1);
+    Value* line = b_.CreateAdd(b_.CreateMul(outer, integer(axis.extent)), loop.counter);
+    store_offset_ = b_.CreateAdd(b_.CreateMul(line, integer(nest_.inner->extent)), at_lane);
     emit_stores();
+    close(loop);
   });
 }
 
@@ -347,7 +370,8 @@ void Emitter::emit_stores() {
     bad = either(s, bad, poison(root));
   }
   at(s);
-  const bool is_vector = scopes_[s].lane != 0;
+  const bool is_vector = nest_.inner.has_value();
+  Value* active = mask();
   for (size_t k = 0; k < results.size(); ++k) {
     const DType type = nest_.pool.node(nest_.roots[k]).type;
     Value* v = results[k];
@@ -355,12 +379,12 @@ void Emitter::emit_stores() {
     v = to_memory(b_, type, v);
     Value* address = b_.CreateGEP(memory_type(b_, type), dst_[k], store_offset_);
     const llvm::Align align(size_of(type));
-    if (scopes_[s].mask) b_.CreateMaskedStore(v, address, align, scopes_[s].mask);
+    if (active) b_.CreateMaskedStore(v, address, align, active);
     else b_.CreateAlignedStore(v, address, align);
   }
   if (!bad) return;
   if (bad->getType()->isVectorTy()) {
-    if (scopes_[s].mask) bad = b_.CreateAnd(bad, scopes_[s].mask);
+    if (active) bad = b_.CreateAnd(bad, active);
     bad = b_.CreateOrReduce(bad);
   }
   Value* before = b_.CreateLoad(b_.getInt1Ty(), error_);

@@ -94,6 +94,9 @@ class Emitter {
   llvm::Value* affine_value(const ops::Affine& affine, size_t scope);
   llvm::Value* compare(const ops::Affine& room, size_t scope);
   llvm::Value* read(ExprId id, size_t scope);
+  bool is_strided(const Index& part) const;
+  llvm::Value* strided_load(const ir::ExprNode& n, const Index& part, llvm::Value* offset,
+                            int64_t size);
   llvm::Value* outside(llvm::Value* index, int64_t extent, size_t scope);
 
   // emit_reduce.cpp: reductions

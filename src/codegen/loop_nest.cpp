@@ -33,8 +33,9 @@ std::vector<Shape> input_shapes(const ir::Meaning& meaning) {
 
 VarMask variable_bit(ir::Var var) {
   if (var.kind == ir::Var::Kind::free) return 0;  // left over from building
-  const uint32_t at = var.kind == ir::Var::Kind::output ? var.number : 31 + var.number;
-  TESSERA_CHECK(at < 64, "variable {}", at);
+  const uint32_t at = var.kind == ir::Var::Kind::output ? var.number : 15 + var.number;
+  TESSERA_CHECK(at < 64 && (var.kind != ir::Var::Kind::output || at < 16),
+                "{} variables are too many", at);
   return VarMask{1} << at;
 }
 
@@ -225,16 +226,59 @@ void LoopNest::choose_lanes(int f32_lanes) {
       outer.pop_back();
     }
   }
-  for (const NestAxis& axis : outer) rows *= axis.extent;
   if (!inner) {
+    for (const NestAxis& axis : outer) rows *= axis.extent;
     lanes = 2 * f32_lanes;
     return;
   }
   lanes = inner->extent >= 4 * f32_lanes ? 2 * f32_lanes : f32_lanes;
-  constexpr int64_t largest_tile = 4096;
   tile = inner->extent;
-  if (!has_row_reduction && tile > largest_tile) tile = largest_tile;
+  if (!has_row_reduction) {
+    group_rows(f32_lanes);
+    tile = std::min(tile, tile_size());
+  }
+  for (size_t k = 0; k < outer.size(); ++k)
+    rows *= k + 1 < outer.size() ? outer[k].extent : (outer[k].extent + group - 1) / group;
   rows *= (inner->extent + tile - 1) / tile;
+}
+
+// About as much work in a row as makes a call worth while, so that threads share what there is.
+int64_t LoopNest::tile_size() {
+  constexpr double work_per_row = 65536;
+  constexpr int64_t largest = 4096, smallest = 64;
+  double work = 1;
+  for (ExprId id = 0; id < masks.size(); ++id) {
+    const ExprNode& n = pool.node(id);
+    if (!analysis.is_used(id) || n.kind != ExprKind::reduce) continue;
+    double trips = 1;
+    for (ExprId r : chain(id).nodes)
+      trips *= static_cast<double>(
+          std::clamp<int64_t>(analysis.interval(pool.node(r).args[0]).high, 1, 1 << 20));
+    work = std::max(work, trips);
+  }
+  const double size = work_per_row / work / static_cast<double>(group);
+  const auto tiles = static_cast<int64_t>(size) / lanes * lanes;
+  return std::clamp<int64_t>(tiles, smallest, largest);
+}
+
+// When what is read lies along the last outer axis (a transposition), a few neighbours of that axis
+// go together, so that a cache line is used up while it is at hand.
+void LoopNest::group_rows(int f32_lanes) {
+  if (outer.empty()) return;
+  const VarMask along = VarMask{1} << inner->variable, across = VarMask{1} << outer.back().variable;
+  bool transposes = false;
+  for (ExprId id = 0; id < masks.size(); ++id) {
+    const ExprNode& n = pool.node(id);
+    if (!analysis.is_used(id) || n.kind != ExprKind::read) continue;
+    const Affine offset = analysis.offset(n, inputs[n.input]);
+    bool is_plain = true, is_plain_across = true;
+    const int64_t stride = coefficient(offset, along, is_plain);
+    transposes = transposes || (is_plain && stride > 1 &&
+                                coefficient(offset, across, is_plain_across) == 1);
+  }
+  if (!transposes) return;
+  group = std::min<int64_t>(16, outer.back().extent);
+  lanes = f32_lanes;
 }
 
 }  // namespace tessera::codegen

@@ -13,7 +13,7 @@
 
 namespace tessera::codegen {
 
-/// The variables a node depends on: bit n for output variable n, bit 31 + n for bound variable n.
+/// The variables a node depends on: bit n for output variable n, bit 15 + n for bound variable n.
 using VarMask = uint64_t;
 VarMask variable_bit(ir::Var var);
 
@@ -43,6 +43,8 @@ struct LoopNest {
   std::optional<NestAxis> inner;
   int lanes = 16;
   int64_t tile = 0;  ///< elements of the inner axis in one row (all: its extent)
+  /// Neighbours of the last outer axis that one row takes together, inside its loop over lanes.
+  int64_t group = 1;
   int64_t rows = 1;
 
   /// The variables of directly nested reductions of one kind, outermost first, and the body.
@@ -60,6 +62,8 @@ struct LoopNest {
   void use(ops::Affine affine, bool is_read, double weight);
   void melt_axes();
   void choose_lanes(int f32_lanes);
+  void group_rows(int f32_lanes);
+  int64_t tile_size();
   double lane_score(ir::ExprId body, VarMask variable);
   int64_t coefficient(const ops::Affine& affine, VarMask variable, bool& is_plain) const;
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <set>
 
 #include "ops/registry.h"
 
@@ -100,6 +101,7 @@ class Matcher {
         const Goal goal{&p, {other, static_cast<uint32_t>(p.output)}, nullptr};
         bool taken = false;
         solve(&goal, [&] {
+          if (!is_member()) return true;
           members.push_back({other, static_cast<uint32_t>(p.output)});
           rows.push_back(bindings_);
           taken = true;
@@ -143,14 +145,31 @@ class Matcher {
     return matched;
   }
 
-  // Users of the operand that the members of a group share, in order of their ids.
+  // Conditions (each …) say which nodes belong to a group.
+  bool is_member() const {
+    return std::all_of(rule_.conditions.begin(), rule_.conditions.end(), [&](const Term& c) {
+      return c.name != "each" || holds(c.args.at(0), {graph_, rule_, bindings_});
+    });
+  }
+
+  static int depth(const Pattern& p) {
+    int deepest = 0;
+    for (const Pattern& a : p.args) deepest = std::max(deepest, depth(a));
+    return p.kind == Pattern::Kind::apply ? deepest + 1 : deepest;
+  }
+
+  // Nodes of the group's operator above the operand that its members share, in order of ids.
   std::vector<ir::NodeId> sharers(const Pattern& p) const {
     for (size_t slot = 0; slot < bindings_.size(); ++slot) {
       const Binding& b = bindings_[slot];
       if (rule_.is_list[slot] || b.kind != Binding::Kind::value) continue;
-      std::vector<ir::NodeId> users = graph_.users(b.value.node);
-      std::sort(users.begin(), users.end());
-      users.erase(std::unique(users.begin(), users.end()), users.end());
+      std::set<ir::NodeId> level{b.value.node};
+      for (int k = depth(p); k > 0; --k) {
+        std::set<ir::NodeId> next;
+        for (ir::NodeId id : level) next.insert(graph_.users(id).begin(), graph_.users(id).end());
+        level = std::move(next);
+      }
+      std::vector<ir::NodeId> users(level.begin(), level.end());
       std::erase_if(users, [&](ir::NodeId id) { return &graph_.def(id) != p.def; });
       return users;
     }
@@ -294,7 +313,7 @@ class Matcher {
 bool conditions_hold(const WorkGraph& graph, const Rule& rule, const Bindings& bindings) {
   const TermContext context{graph, rule, bindings};
   return std::all_of(rule.conditions.begin(), rule.conditions.end(),
-                     [&](const Term& c) { return holds(c, context); });
+                     [&](const Term& c) { return c.name == "each" || holds(c, context); });
 }
 
 // A rule over the reals says nothing about integers; moves (mode exact) hold for every type.

@@ -192,17 +192,24 @@ class Instance {
     return attrs;
   }
 
+  ops::Val named(const Pattern& p, ops::Val v) {
+    if (p.slot >= 0) tensors_[{p.slot, -1}] = v;
+    return v;
+  }
+
   ops::Val value(const Pattern& p, int repetition, DType literal_type) {
     switch (p.kind) {
       case Pattern::Kind::variable: return tensor(p.slot, repetition);
       case Pattern::Kind::number: return builder_.scalar(p.number, literal_type);
       case Pattern::Kind::any:
-        return value(p.args[rng_.integer(0, static_cast<int64_t>(p.args.size()) - 1)], repetition,
-                     literal_type);
+        if (p.slot >= 0 && tensors_[{p.slot, -1}].present()) return tensors_[{p.slot, -1}];
+        return named(p, value(p.args[rng_.integer(0, static_cast<int64_t>(p.args.size()) - 1)], repetition,
+                     literal_type));
       case Pattern::Kind::apply: break;
       case Pattern::Kind::scalar: throw Unfit{};
     }
     // A node that is named stands for itself wherever it occurs.
+    if (p.slot >= 0 && tensors_[{p.slot, -1}].present()) return tensors_[{p.slot, -1}];
     std::vector<std::vector<ops::Val>> operands(p.args.size());
     DType type = literal_type;
     int rank = 0;
@@ -230,7 +237,7 @@ class Instance {
       output = static_cast<size_t>(rng_.integer(0, static_cast<int64_t>(results.size()) - 1));
     }
     if (output >= results.size()) throw Unfit{};
-    return results[output];
+    return named(p, results[output]);
   }
 
   const Rule& rule_;

@@ -23,7 +23,7 @@ namespace tessera::rules {
 struct WorkOptions {
   bool merge_equal = true;        ///< common-subexpression
   bool fold_constants = true;     ///< fold-constants
-  int64_t eager_elements = 4096;  ///< results up to this size are folded as nodes are added
+  int64_t eager_elements = 16384;  ///< results up to this size are folded as nodes are added
 };
 
 class WorkGraph {

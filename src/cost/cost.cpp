@@ -148,29 +148,85 @@ double peak_bytes(const std::vector<CostNode>& nodes, const std::vector<bool>& c
 
 }  // namespace
 
-const Work& CostModel::work(const CostNode& n, const std::vector<CostNode>& nodes) {
+uint64_t CostModel::key(const CostNode& n, const Nodes& nodes) const {
   Hasher hasher;
   hasher.add(n.node->op);
   for (const auto& [name, value] : n.node->attrs) {
     hasher.add(name);
     ir::add_to_hash(hasher, value);
   }
-  ops::InputTypes types;
-  for (ir::Value v : n.inputs) {
-    const ir::ValueType* t = v.present() ? &nodes[v.node].node->outputs[v.index] : nullptr;
-    types.push_back(t);
-    hasher.add(t ? t->to_string() : std::string());
-  }
+  for (ir::Value v : n.inputs)
+    hasher.add(v.present() ? nodes[v.node].node->outputs[v.index].to_string() : std::string());
   for (const auto& region : n.node->regions)
     hasher.add(static_cast<int64_t>(reinterpret_cast<uintptr_t>(region.get())));
-  const uint64_t key = hasher.finish().low;
-  const auto it = known_.find(key);
+  return hasher.finish().low;
+}
+
+const Work& CostModel::work(const CostNode& n, const Nodes& nodes) {
+  const uint64_t k = key(n, nodes);
+  const auto it = known_.find(k);
   if (it != known_.end()) return it->second;
-  return known_.emplace(key, count_work(ops::registry().get(n.node->op), types, *n.node))
+  ops::InputTypes types;
+  for (ir::Value v : n.inputs)
+    types.push_back(v.present() ? &nodes[v.node].node->outputs[v.index] : nullptr);
+  return known_.emplace(k, count_work(ops::registry().get(n.node->op), types, *n.node))
       .first->second;
 }
 
+// Appends a node whose operands are already in `into`, or the nodes of its decomposition.
+void CostModel::append(const CostNode& node, Nodes& into, std::vector<ir::Value>& results) {
+  const ops::OpDef& def = ops::registry().get(node.node->op);
+  if (!def.decompose) {
+    into.push_back(node);
+    into.back().is_result = false;
+    const auto id = static_cast<ir::NodeId>(into.size() - 1);
+    for (uint32_t k = 0; k < node.node->outputs.size(); ++k) results.push_back({id, k});
+    return;
+  }
+  std::unique_ptr<const ir::Graph>& body = bodies_[key(node, into)];
+  if (!body) {
+    ops::InputTypes types;
+    for (ir::Value v : node.inputs)
+      types.push_back(v.present() ? &into[v.node].node->outputs[v.index] : nullptr);
+    body = std::make_unique<const ir::Graph>(ir::without_dead_nodes(
+        ops::decompose(def, types, node.node->attrs, node.node->regions)));
+  }
+  const ir::Graph& g = *body;
+  std::vector<std::vector<ir::Value>> map(g.node_count());
+  size_t next = 0;
+  for (ir::Value v : node.inputs)
+    if (v.present()) map[g.inputs()[next++]] = {v};
+  for (ir::NodeId id = 0; id < g.node_count(); ++id) {
+    if (g.node(id).op == "input") continue;
+    CostNode inner{&g.node(id), {}, false};
+    for (ir::Value v : g.node(id).inputs)
+      inner.inputs.push_back(v.present() ? map[v.node][v.index] : v);
+    append(inner, into, map[id]);
+  }
+  for (const ir::GraphOutput& o : g.outputs())
+    results.push_back(map[o.value.node][o.value.index]);
+}
+
+CostModel::Nodes CostModel::expand(const Nodes& nodes) {
+  Nodes result;
+  result.reserve(2 * nodes.size());
+  std::vector<std::vector<ir::Value>> map(nodes.size());
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    CostNode node = nodes[i];
+    for (ir::Value& v : node.inputs)
+      if (v.present()) v = map[v.node][v.index];
+    append(node, result, map[i]);
+    if (nodes[i].is_result)
+      for (ir::Value v : map[i]) result[v.node].is_result = true;
+  }
+  return result;
+}
+
 GraphCost CostModel::cost(const std::vector<CostNode>& nodes) {
+  return cost_expanded(expand(nodes));
+}
+
+GraphCost CostModel::cost_expanded(const Nodes& nodes) {
   const size_t n = nodes.size();
   std::vector<const Work*> work(n, nullptr);
   std::vector<bool> constant(n, false);

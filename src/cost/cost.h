@@ -2,7 +2,7 @@
 // The predicted time of a graph: nodes are gathered into the kernels that fusion makes of them, and
 // every kernel takes the longer of its arithmetic and its memory traffic, plus a launch.
 //
-// Views cost nothing; elementwise operators and moves join the kernel of their only consumer or
+// Composites are expanded first, as the engine does. Views cost nothing; elementwise operators and moves join the kernel of their only consumer or
 // producer; what depends on constants only costs nothing, because it is folded.
 #pragma once
 
@@ -42,10 +42,16 @@ class CostModel {
   GraphCost cost(const std::vector<CostNode>& nodes);
 
  private:
-  const Work& work(const CostNode& node, const std::vector<CostNode>& nodes);
+  using Nodes = std::vector<CostNode>;
+  uint64_t key(const CostNode& node, const Nodes& nodes) const;
+  const Work& work(const CostNode& node, const Nodes& nodes);
+  Nodes expand(const Nodes& nodes);
+  void append(const CostNode& node, Nodes& into, std::vector<ir::Value>& results);
+  GraphCost cost_expanded(const Nodes& nodes);
 
   Machine machine_;
   std::unordered_map<uint64_t, Work> known_;
+  std::unordered_map<uint64_t, std::unique_ptr<const ir::Graph>> bodies_;  ///< of composites
 };
 
 }  // namespace tessera::cost

@@ -10,44 +10,72 @@
 #include <mutex>
 #include <vector>
 
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
+
 namespace tessera::cost {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-using Vector = float __attribute__((vector_size(64)));
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-// 12 independent chains hide the latency of a fused multiply-add on every current core.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
-    !defined(__SANITIZE_ADDRESS__)
-__attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
+// Independent chains hide the latency of fused multiply-adds on every current core.
+#ifdef __x86_64__
+__attribute__((target("avx512f"), noinline)) float wide_loop(int rounds, float seed) {
+  __m512 sum[12];
+  for (int k = 0; k < 12; ++k) sum[k] = _mm512_set1_ps(seed + static_cast<float>(k));
+  const __m512 a = _mm512_set1_ps(0.999f), b = _mm512_set1_ps(seed);
+  for (int r = 0; r < rounds; ++r)
+    for (int k = 0; k < 12; ++k) sum[k] = _mm512_fmadd_ps(sum[k], a, b);
+  for (int k = 1; k < 12; ++k) sum[0] = _mm512_add_ps(sum[0], sum[k]);
+  return _mm512_cvtss_f32(sum[0]);
+}
+
+__attribute__((target("avx2,fma"), noinline)) float half_loop(int rounds, float seed) {
+  __m256 sum[12];
+  for (int k = 0; k < 12; ++k) sum[k] = _mm256_set1_ps(seed + static_cast<float>(k));
+  const __m256 a = _mm256_set1_ps(0.999f), b = _mm256_set1_ps(seed);
+  for (int r = 0; r < rounds; ++r)
+    for (int k = 0; k < 12; ++k) sum[k] = _mm256_fmadd_ps(sum[k], a, b);
+  for (int k = 1; k < 12; ++k) sum[0] = _mm256_add_ps(sum[0], sum[k]);
+  return _mm256_cvtss_f32(sum[0]);
+}
 #endif
-__attribute__((noinline)) float
-multiply_add_loop(int rounds, float seed) {
-  constexpr int chains = 12;
-  Vector sum[chains];
-  for (int k = 0; k < chains; ++k) sum[k] = Vector{} + (seed + static_cast<float>(k));
+
+__attribute__((noinline)) float plain_loop(int rounds, float seed) {
+  using Vector = float __attribute__((vector_size(16)));
+  Vector sum[8];
+  for (int k = 0; k < 8; ++k) sum[k] = Vector{} + (seed + static_cast<float>(k));
   const Vector a = Vector{} + 0.999f, b = Vector{} + seed;
   for (int r = 0; r < rounds; ++r)
-    for (int k = 0; k < chains; ++k) sum[k] = sum[k] * a + b;
-  Vector total{};
-  for (int k = 0; k < chains; ++k) total += sum[k];
-  float result = 0;
-  for (int i = 0; i < 16; ++i) result += total[i];
-  return result;
+    for (int k = 0; k < 8; ++k) sum[k] = sum[k] * a + b;
+  for (int k = 1; k < 8; ++k) sum[0] += sum[k];
+  return sum[0][0];
 }
 
 double measure_flops() {
-  constexpr int rounds = 100000;
+  float (*loop)(int, float) = plain_loop;
+  double per_round = 8.0 * 4 * 2;
+#ifdef __x86_64__
+  if (__builtin_cpu_supports("avx512f")) {
+    loop = wide_loop;
+    per_round = 12.0 * 16 * 2;
+  } else if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+    loop = half_loop;
+    per_round = 12.0 * 8 * 2;
+  }
+#endif
+  constexpr int rounds = 50000;
   double best = 0;
   volatile float sink = 0;
-  for (int repeat = 0; repeat < 8; ++repeat) {
+  for (int repeat = 0; repeat < 16; ++repeat) {
     const auto start = Clock::now();
-    sink = multiply_add_loop(rounds, 0.001f * static_cast<float>(repeat + 1));
-    best = std::max(best, rounds * 12.0 * 16 * 2 / seconds_since(start));
+    sink = loop(rounds, 0.001f * static_cast<float>(repeat + 1));
+    best = std::max(best, rounds * per_round / seconds_since(start));
   }
   (void)sink;
   return best;

@@ -40,6 +40,7 @@ double weight(ir::Prim prim) {
     case ir::Prim::tanh:
     case ir::Prim::erf: return 14;
     case ir::Prim::pow: return 24;
+    case ir::Prim::select: return 0;  // bounds are free
     default: return 1;
   }
 }

@@ -19,7 +19,7 @@ OpDef gelu() {
                         const std::string& mode = b.string("approximate");
                         b.check(mode == "none" || mode == "tanh", "approximate = '{}'", mode);
                         if (mode == "none")
-                          return 0.5 * x * (1 + ir::erf(x * std::numbers::sqrt2 / 2));
+                          return 0.5 * x * (1 + ir::erf(x * (std::numbers::sqrt2 / 2)));
                         const double scale =
                             std::numbers::sqrt2 * std::numbers::inv_sqrtpi;  // √(2/π)
                         return 0.5 * x * (1 + ir::tanh(scale * (x + 0.044715 * x * x * x)));

@@ -290,6 +290,8 @@ class Parser {
           if (word("0") != "0") fail("expected 0");
           s.positive = true;
         }
+        s.twice = accept_word("twice");
+        if (accept("=")) s.value = std::strtod(number_text().c_str(), nullptr);
       } else {
         if (starts_with(".")) {
           ++at_;

@@ -72,6 +72,8 @@ struct Printer {
         s += "[" + dims + "]";
         if (spec.dtype) s += ":" + std::string(tessera::to_string(*spec.dtype));
         if (spec.positive) s += ">0";
+        if (spec.twice) s += "twice";
+        if (spec.value) s += fmt::format("={}", *spec.value);
       } else {
         s += (spec.attr.empty() ? "" : "." + spec.attr) + "=" + term(*spec.term);
       }

@@ -125,12 +125,18 @@ class Instance {
       else if (kind < 0.3)
         shape[static_cast<size_t>(rng_.integer(0, static_cast<int64_t>(shape.size()) - 1))] = 1;
     }
-    if (constants_.contains(slot)) {
-      Tensor t(type, rng_.uniform() < 0.3 && !spec(slot, true) ? Shape{} : shape);
+    const SampleSpec* s = spec(slot, true);
+    if (constants_.contains(slot) || (s && (s->twice || s->value))) {
+      Tensor t(type, rng_.uniform() < 0.3 && !s ? Shape{} : shape);
       fill(t, rng_, positive, false);
-      if (t.size() && !spec(slot, true))  // one value, for rules on scalars
-        for (int64_t i = 1; i < t.size(); ++i)
-          is_float(type) ? t.set_float(i, t.float_at(0)) : t.set_integer(i, t.integer_at(0));
+      const int64_t n = t.rank() ? t.shape().back() : 1;
+      for (int64_t i = 0; i < t.size(); ++i) {
+        if (s && s->value) t.set_float(i, *s->value);
+        if (s && s->twice && i % n >= n / 2) t.set_float(i, t.float_at(i - n / 2));
+        if (s) continue;  // without a spec: one value, for rules on scalars
+        if (is_float(type)) t.set_float(i, t.float_at(0));
+        else t.set_integer(i, t.integer_at(0));
+      }
       return known = builder_.constant(std::move(t));
     }
     const std::string name =

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <unordered_map>
 
 namespace tessera::search {
 namespace {
@@ -97,20 +98,30 @@ void Moves::saturate(State& state, std::vector<ir::NodeId> changed,
   }
 }
 
-std::vector<rules::Step> Moves::choices(const rules::WorkGraph& graph, ir::NodeId node) const {
+std::vector<rules::Step> Moves::choices(const rules::WorkGraph& graph) const {
   std::vector<rules::Step> steps;
+  const std::vector<ir::NodeId> order = graph.topological_order();
   for (const rules::Pass* p : passes_)
-    if (p->when_cheaper && graph.def(node).name == p->root)
-      steps.push_back({p->name, node, 0, names_of(graph, {{node, 0}})});
-  for (int r : rules_.by_root(graph.def(node))) {
+    for (ir::NodeId node : order)
+      if (p->when_cheaper && graph.def(node).name == p->root)
+        steps.push_back({p->name, node, 0, names_of(graph, {{node, 0}})});
+  std::unordered_map<const ops::OpDef*, std::vector<ir::NodeId>> by_operator;
+  for (ir::NodeId node : order) by_operator[&graph.def(node)].push_back(node);
+  for (size_t r = 0; r < rules_.rules().size(); ++r) {
     const rules::Rule& rule = rules_.rules()[r];
     if (!on_[r] || !rule.when_cheaper) continue;
-    rules::find_matches(graph, rule, node, [&](const rules::Match& m) {
-      steps.push_back({rule.name, node, m.ordinal, names_of(graph, m.roots)});
-      return m.ordinal < 7;
-    });
+    for (ir::NodeId node : by_operator[rule.lhs[0].def])
+      rules::find_matches(graph, rule, node, [&](const rules::Match& m) {
+        steps.push_back({rule.name, node, m.ordinal, names_of(graph, m.roots)});
+        return m.ordinal < 7;
+      });
   }
   return steps;
+}
+
+void Moves::set_enabled(const std::string& rule, bool on) {
+  for (size_t r = 0; r < on_.size(); ++r)
+    if (rules_.rules()[r].name == rule) on_[r] = on;
 }
 
 cost::GraphCost cost_of(const rules::WorkGraph& graph, cost::CostModel& model) {

@@ -27,8 +27,11 @@ class Moves {
   /// the deadline.
   void saturate(State& state, std::vector<ir::NodeId> changed, Clock::time_point deadline) const;
 
-  /// All moves that may help at a node, in a fixed order.
-  std::vector<rules::Step> choices(const rules::WorkGraph& graph, ir::NodeId node) const;
+  /// All moves that may help, in the order of passes and rules, then of nodes.
+  std::vector<rules::Step> choices(const rules::WorkGraph& graph) const;
+
+  /// Switches a rule on or off.
+  void set_enabled(const std::string& rule, bool on);
 
   /// Takes one step and records it.
   bool take(State& state, const rules::Step& step) const;

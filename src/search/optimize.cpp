@@ -25,8 +25,7 @@ class Search {
   OptimizeResult run(const ir::Graph& graph) {
     OptimizeResult result;
     result.before = model_.cost(graph);
-    State state{rules::WorkGraph(graph, work_options(options_)), {}, 0};
-    saturate_all(state);
+    State state = simplified(graph, result.before.seconds);
     report("descent", state);
     descend(state);
     report("best-first", state);
@@ -91,23 +90,46 @@ class Search {
     return next;
   }
 
+  // The graph after all rules that always help. Should that cost more than the input after all,
+  // the rules that are to blame are left out, one by one.
+  State simplified(const ir::Graph& graph, double input_seconds) {
+    const rules::WorkGraph fresh(graph, work_options(options_));
+    const auto attempt = [&] {
+      State s{fresh, {}, 0};
+      saturate_all(s);
+      return s;
+    };
+    State best = attempt();
+    while (best.seconds > input_seconds && !out_of_time()) {
+      std::set<std::string> used;
+      for (const rules::Step& s : best.derivation) used.insert(s.rule);
+      bool improved = false;
+      for (const std::string& rule : used) {
+        moves_.set_enabled(rule, false);
+        State s = attempt();
+        if (s.seconds < best.seconds && !out_of_time()) {
+          best = std::move(s);
+          improved = true;
+        } else {
+          moves_.set_enabled(rule, true);
+        }
+      }
+      if (!improved) break;
+    }
+    return best;
+  }
+
   // Takes every choice that makes the graph cheaper, until none does.
   void descend(State& s) {
     for (bool improved = true; improved;) {
       improved = false;
-      for (ir::NodeId node : s.graph.topological_order()) {
+      for (const rules::Step& step : moves_.choices(s.graph)) {
         if (out_of_time()) return;
-        if (!s.graph.alive(node)) continue;
-        for (bool again = true; again && s.graph.alive(node);) {
-          again = false;
-          for (const rules::Step& step : moves_.choices(s.graph, node)) {
-            auto next = after(s, step);
-            if (!next || !(next->seconds < s.seconds * (1 - 1e-6))) continue;
-            s = std::move(*next);
-            improved = again = true;
-            break;
-          }
-        }
+        if (!s.graph.alive(step.root)) continue;
+        auto next = after(s, step);
+        if (!next || !(next->seconds < s.seconds * (1 - 1e-6))) continue;
+        s = std::move(*next);
+        improved = true;
       }
     }
   }
@@ -148,22 +170,20 @@ class Search {
       const std::shared_ptr<State> at = open.top().state;
       open.pop();
       if (at->seconds > best.seconds * options_.uphill) continue;
-      for (ir::NodeId node : at->graph.topological_order()) {
-        for (const rules::Step& step : moves_.choices(at->graph, node)) {
-          if (out_of_time()) return;
-          if (++looked > options_.max_graphs) {
-            stop_ = StopReason::node_limit;
-            return;
-          }
-          auto next = after(*at, step);
-          if (!next || next->seconds > best.seconds * options_.uphill) continue;
-          if (!seen.insert(fingerprint(next->graph)).second) continue;
-          if (next->seconds < best.seconds * (1 - 1e-6)) {
-            descend(*next);
-            best = *next;
-          }
-          open.push({std::make_shared<State>(std::move(*next)), order++});
+      for (const rules::Step& step : moves_.choices(at->graph)) {
+        if (out_of_time()) return;
+        if (++looked > options_.max_graphs) {
+          stop_ = StopReason::node_limit;
+          return;
         }
+        auto next = after(*at, step);
+        if (!next || next->seconds > best.seconds * options_.uphill) continue;
+        if (!seen.insert(fingerprint(next->graph)).second) continue;
+        if (next->seconds < best.seconds * (1 - 1e-6)) {
+          descend(*next);
+          best = *next;
+        }
+        open.push({std::make_shared<State>(std::move(*next)), order++});
       }
     }
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// rewrite_stats MODEL.onnx [SECONDS [check] [DISABLED…]]: what the search makes of a model: operators,
-// predicted cost, rules used, time; with `check` the error against the input in float64.
+// rewrite_stats MODEL.onnx [SECONDS [check] [DISABLED…]]: what the search makes of a model:
+// operators, predicted cost, rules used, time; with `check` the error against the input in float64.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -29,7 +29,8 @@ double error_of(const tessera::ir::Graph& a, const tessera::ir::Graph& b) {
   for (Tensor& t : inputs)
     if (!is_float(t.type()))
       for (int64_t i = 0; i < t.size(); ++i) t.set_integer(i, rng.integer(0, 999));
-  const auto x = ops::evaluate(a, inputs, {.threads = 2}), y = ops::evaluate(b, inputs, {.threads = 2});
+  const auto x = ops::evaluate(a, inputs, {.threads = 2}),
+             y = ops::evaluate(b, inputs, {.threads = 2});
   double worst = 0;
   for (size_t k = 0; k < x.size(); ++k) {
     double difference = 0, norm = 0;
@@ -63,12 +64,12 @@ int main(int argc, char** argv) try {
   for (const auto& [op, n] : after) before.try_emplace(op, 0);
   for (const auto& [op, n] : before) std::printf("  %-28s %5d %5d\n", op.c_str(), n, after[op]);
   for (const auto& [rule, n] : r.rules_used) std::printf("  rule %-28s %5d\n", rule.c_str(), n);
-  std::printf("%s: %.3f -> %.3f ms, %.3f -> %.3f GF, %d -> %d kernels, %zu -> %zu nodes, %s, %d "
-              "graphs, %.2f s\n",
-              argv[1], r.cost_before * 1e3, r.cost_after * 1e3, r.before.flops / 1e9,
-              r.after.flops / 1e9, r.before.kernels, r.after.kernels, graph.node_count(),
-              r.graph.node_count(), std::string(to_string(r.stop)).c_str(), r.graphs_seen,
-              r.seconds);
+  std::printf(
+      "%s: %.3f -> %.3f ms, %.3f -> %.3f GF, %d -> %d kernels, %zu -> %zu nodes, %s, %d "
+      "graphs, %.2f s\n",
+      argv[1], r.cost_before * 1e3, r.cost_after * 1e3, r.before.flops / 1e9, r.after.flops / 1e9,
+      r.before.kernels, r.after.kernels, graph.node_count(), r.graph.node_count(),
+      std::string(to_string(r.stop)).c_str(), r.graphs_seen, r.seconds);
   if (check) std::printf("error %.2e\n", error_of(graph, r.graph));
   return 0;
 } catch (const std::exception& e) {

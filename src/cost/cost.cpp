@@ -188,8 +188,8 @@ void CostModel::append(const CostNode& node, Nodes& into, std::vector<ir::Value>
     ops::InputTypes types;
     for (ir::Value v : node.inputs)
       types.push_back(v.present() ? &into[v.node].node->outputs[v.index] : nullptr);
-    body = std::make_unique<const ir::Graph>(ir::without_dead_nodes(
-        ops::decompose(def, types, node.node->attrs, node.node->regions)));
+    body = std::make_unique<const ir::Graph>(
+        ir::without_dead_nodes(ops::decompose(def, types, node.node->attrs, node.node->regions)));
   }
   const ir::Graph& g = *body;
   std::vector<std::vector<ir::Value>> map(g.node_count());
@@ -203,8 +203,7 @@ void CostModel::append(const CostNode& node, Nodes& into, std::vector<ir::Value>
       inner.inputs.push_back(v.present() ? map[v.node][v.index] : v);
     append(inner, into, map[id]);
   }
-  for (const ir::GraphOutput& o : g.outputs())
-    results.push_back(map[o.value.node][o.value.index]);
+  for (const ir::GraphOutput& o : g.outputs()) results.push_back(map[o.value.node][o.value.index]);
 }
 
 CostModel::Nodes CostModel::expand(const Nodes& nodes) {

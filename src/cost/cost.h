@@ -2,8 +2,9 @@
 // The predicted time of a graph: nodes are gathered into the kernels that fusion makes of them, and
 // every kernel takes the longer of its arithmetic and its memory traffic, plus a launch.
 //
-// Composites are expanded first, as the engine does. Views cost nothing; elementwise operators and moves join the kernel of their only consumer or
-// producer; what depends on constants only costs nothing, because it is folded.
+// Composites are expanded first, as the engine does. Views cost nothing; elementwise operators and
+// moves join the kernel of their only consumer or producer; what depends on constants only costs
+// nothing, because it is folded.
 #pragma once
 
 #include <memory>

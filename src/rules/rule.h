@@ -59,11 +59,11 @@ struct SampleSpec {
   std::string attr;               ///< `?a.name={…}`: one attribute of a `*?a` variable
   std::vector<std::string> dims;  ///< sizes: numbers, or names drawn at random; `n*` anew each time
   bool is_tensor = false;
-  bool positive = false;       ///< values above 0
-  bool twice = false;          ///< the halves along the last axis are equal (`?x[n]twice`)
+  bool positive = false;        ///< values above 0
+  bool twice = false;           ///< the halves along the last axis are equal (`?x[n]twice`)
   std::optional<double> value;  ///< of all elements (`?x[n]=1`)
-  std::optional<DType> dtype;  ///< fixed element type
-  std::optional<Term> term;    ///< attribute value
+  std::optional<DType> dtype;   ///< fixed element type
+  std::optional<Term> term;     ///< attribute value
 };
 using RuleSample = std::vector<SampleSpec>;
 

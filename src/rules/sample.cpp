@@ -209,8 +209,8 @@ class Instance {
       case Pattern::Kind::number: return builder_.scalar(p.number, literal_type);
       case Pattern::Kind::any:
         if (p.slot >= 0 && tensors_[{p.slot, -1}].present()) return tensors_[{p.slot, -1}];
-        return named(p, value(p.args[rng_.integer(0, static_cast<int64_t>(p.args.size()) - 1)], repetition,
-                     literal_type));
+        return named(p, value(p.args[rng_.integer(0, static_cast<int64_t>(p.args.size()) - 1)],
+                              repetition, literal_type));
       case Pattern::Kind::apply: break;
       case Pattern::Kind::scalar: throw Unfit{};
     }

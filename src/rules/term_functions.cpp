@@ -33,7 +33,8 @@ std::optional<TermValue> call_function(const std::string& name, std::vector<Term
 }
 
 bool is_function(const std::string& name) {
-  return name == "map" || name == "all" || name == "each" || name == "and" || name == "or" || find(name) != nullptr;
+  return name == "map" || name == "all" || name == "each" || name == "and" || name == "or" ||
+         find(name) != nullptr;
 }
 
 std::vector<std::pair<std::string, std::string>> term_functions() {

@@ -21,8 +21,8 @@ namespace tessera::rules {
 
 /// What a WorkGraph does by itself; each can be disabled by its name in the pass table.
 struct WorkOptions {
-  bool merge_equal = true;        ///< common-subexpression
-  bool fold_constants = true;     ///< fold-constants
+  bool merge_equal = true;         ///< common-subexpression
+  bool fold_constants = true;      ///< fold-constants
   int64_t eager_elements = 16384;  ///< results up to this size are folded as nodes are added
 };
 

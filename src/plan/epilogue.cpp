@@ -200,6 +200,17 @@ class Matcher {
   std::map<ExprId, bool> holds_;
 };
 
+// oneDNN (2.6) applies the parameters of the first of two functions of one kind to both.
+bool repeats_function(std::vector<PostOp> post, const std::vector<PostOp>& more) {
+  post.insert(post.end(), more.begin(), more.end());
+  for (size_t a = 0; a < post.size(); ++a)
+    for (size_t b = 0; b < a; ++b)
+      if (post[a].kind == post[b].kind && post[a].operand < 0 &&
+          (post[a].alpha != post[b].alpha || post[a].beta != post[b].beta))
+        return true;
+  return false;
+}
+
 class Absorption {
  public:
   explicit Absorption(Draft& draft) : d_(draft) {}

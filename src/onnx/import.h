@@ -29,6 +29,8 @@ struct ImportOptions {
   /// an error.
   bool allow_barriers = false;
   std::function<void(const std::string&)> warn = {};
+  /// If given, counts the nodes whose types were inferred, whatever becomes of the import.
+  int64_t* inferred_nodes = nullptr;
 };
 
 /// Imports a model file; its external data is looked up beside it and mapped, not read.

@@ -286,6 +286,7 @@ void Importer::import_by_record(Frame& frame, const pb::NodeProto& node) {
 void Importer::finish_node(Frame& frame, const pb::NodeProto& node, ir::NodeId first,
                            const std::vector<ops::Val>& results) {
   ir::GraphBuilder& graph = frame.target->builder.raw();
+  if (options_.inferred_nodes) ++*options_.inferred_nodes;
   check_types(*frame.target, first);
   for (int k = 0; k < node.output_size(); ++k) {
     const auto at = static_cast<size_t>(k);

@@ -10,7 +10,8 @@
 namespace tessera::ops {
 
 ir::ValueType Val::type() const {
-  TESSERA_CHECK(present(), "type of an absent value");
+  // A model that leaves out an input which an operator needs shows here.
+  TESSERA_USER_CHECK(present(), "an input that the operator needs is missing");
   return builder->graph().type(value);
 }
 

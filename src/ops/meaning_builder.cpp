@@ -46,7 +46,7 @@ MeaningBuilder::MeaningBuilder(const OpDef& def, const ir::AttrMap& attrs,
 }
 
 TensorArg MeaningBuilder::in(int k) {
-  TESSERA_CHECK(has(k), "{}: input {} is absent", def().name, k);
+  if (!has(k)) fail(fmt::format("input {} is missing", k));
   return {*this, static_cast<uint32_t>(k)};
 }
 

@@ -47,7 +47,7 @@ const Registry& registry() {
 }
 
 Val Decomposition::in(int k) const {
-  TESSERA_CHECK(has(k), "{}: input {} is absent", def().name, k);
+  if (!has(k)) fail(fmt::format("input {} is missing", k));
   return inputs_[k];
 }
 

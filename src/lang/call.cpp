@@ -64,8 +64,11 @@ bool Elaborator::builtin(const Syntax& e, Item& result) {
   if (e.text == "data" && count == 2 && !named()) {
     const ir::ValueType type = eval_type(*e.arguments[0].value);
     try {
-      result = {tensor_of(argument(1), type.dtype, type.concrete_shape())};
+      const Shape shape = type.concrete_shape();
+      charge_weights(e.place, type.dtype, shape);
+      result = {tensor_of(argument(1), type.dtype, shape)};
     } catch (const UserError& error) {
+      if (std::string_view(error.what()).starts_with(file_ + ":")) throw;
       fail(e.place, error.what());
     }
     return true;
@@ -99,6 +102,7 @@ bool Elaborator::builtin(const Syntax& e, Item& result) {
                       : e.text == "mod" ? sym::modulo(x, y)
                       : e.text == "min" ? sym::min(x, y)
                                         : sym::max(x, y));
+    charge(e.place, result);
     return true;
   }
   if (count != 1 || named()) return false;

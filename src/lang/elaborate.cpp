@@ -12,11 +12,51 @@ namespace tessera::lang {
 namespace {
 
 // Far above any real model; bounds what a short hostile program can unroll.
-constexpr int64_t most_steps = 1'000'000;
+constexpr int64_t most_steps = 200'000;
+constexpr int64_t items_per_step = 16;
+constexpr int64_t most_size_parts = 1000;
+constexpr int64_t most_weight_bytes = int64_t{4} << 30;
 constexpr size_t deepest_calls = 60;
 constexpr int64_t longest_list = 100'000;
 
+int64_t items_in(const Item& item) {
+  const List* list = item.as<List>();
+  int64_t count = 1;
+  if (list)
+    for (const Item& part : *list) count += items_in(part);
+  return count;
+}
+
+// Terms and factors of a size, counted up to a limit.
+void count_parts(const sym::Expr& size, int64_t& count) {
+  for (const sym::Term& term : size.terms())
+    for (const sym::Atom& f : term.factors) {
+      if (++count > most_size_parts) return;
+      for (const sym::Expr& arg : f.args) count_parts(arg, count);
+    }
+}
+
 }  // namespace
+
+void Elaborator::charge(Place place, const Item& item) {
+  if (const auto* size = item.as<sym::Expr>()) {
+    int64_t parts = 0;
+    count_parts(*size, parts);
+    if (parts > most_size_parts) fail(place, "a symbolic size has too many terms");
+  }
+  steps_ += items_in(item) / items_per_step;
+  if (steps_ > most_steps) fail(place, "the program unrolls to too much");
+}
+
+void Elaborator::charge_weights(Place place, DType type, const Shape& shape) {
+  const auto count = element_count(shape);
+  int64_t bytes = 0;
+  if (!count || __builtin_mul_overflow(*count, static_cast<int64_t>(size_of(type)), &bytes) ||
+      __builtin_add_overflow(weight_bytes_, bytes, &weight_bytes_) ||
+      weight_bytes_ > most_weight_bytes)
+    fail_at(file_, place, "the weights are too large to be made up", "keep them in a file",
+            ErrorKind::missing_resource);
+}
 
 ir::Graph Elaborator::run(const std::vector<Statement>& program) {
   frames_.push_back({.builder = &builder_});
@@ -31,7 +71,7 @@ ir::Graph Elaborator::run(const std::vector<Statement>& program) {
 void Elaborator::execute(const std::vector<Statement>& statements) {
   for (const Statement& s : statements) {
     if (frame().finished) fail(s.place, "a statement after 'return' is never reached");
-    if (++steps_ > most_steps) fail(s.place, "the program unrolls to too many statements");
+    if (++steps_ > most_steps) fail(s.place, "the program unrolls to too much");
     execute(s);
   }
 }
@@ -191,7 +231,7 @@ void Elaborator::repeat(const Statement& s) {
   const int64_t from = eval_integer(*s.value, "the first index of a repetition");
   const int64_t to = eval_integer(*s.count, "the end of a repetition");
   for (int64_t i = from; i < to; ++i) {
-    if (++steps_ > most_steps) fail(s.place, "the program unrolls to too many statements");
+    if (++steps_ > most_steps) fail(s.place, "the program unrolls to too much");
     frame().scopes.push_back({{s.name, Item{i}}});
     execute(s.body);
     frame().scopes.pop_back();
@@ -219,7 +259,7 @@ const Item* Elaborator::find(const std::string& name) const {
   return nullptr;
 }
 
-Item Elaborator::lookup(const Syntax& e) const {
+Item Elaborator::lookup(const Syntax& e) {
   if (const auto dtype = dtype_from_string(e.text); dtype && !e.quoted) return {*dtype};
   if (e.text == "opaque" && !e.quoted) {
     ir::ValueType unknown;
@@ -231,6 +271,7 @@ Item Elaborator::lookup(const Syntax& e) const {
     if (v && v->builder != frames_.back().builder)
       fail(e.place, fmt::format("the region uses '{}' of its surroundings", e.text),
            "pass it as a further input of the call");
+    if (item->as<List>()) charge(e.place, *item);  // it is copied
     return *item;
   }
   std::vector<std::string> known;

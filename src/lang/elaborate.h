@@ -50,9 +50,12 @@ class Elaborator {
   void assign_one(const Target& target, Item item);
   void output(const Statement& s);
   void repeat(const Statement& s);
+  /// Bounds the work and memory that a short program can ask for.
+  void charge(Place place, const Item& item);
+  void charge_weights(Place place, DType type, const Shape& shape);
   void set(const std::string& name, Item item);
   const Item* find(const std::string& name) const;
-  Item lookup(const Syntax& e) const;
+  Item lookup(const Syntax& e);
   Item call_function(const Statement& function, const Syntax& call);
   std::shared_ptr<const ir::Graph> region(const RegionSyntax& syntax,
                                           const std::vector<ir::ValueType>& types, Place place);
@@ -109,7 +112,7 @@ class Elaborator {
   std::set<std::string> inputs_, outputs_;
   std::map<std::string, int64_t> params_;  ///< how many weights of a name there are
   std::map<std::string, std::map<std::string, Tensor>> files_;
-  int64_t steps_ = 0;
+  int64_t steps_ = 0, weight_bytes_ = 0;
   int depth_ = 0;
 };
 

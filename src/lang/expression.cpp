@@ -42,7 +42,9 @@ Item Elaborator::eval(const Syntax& e) {
     case Syntax::Kind::list: {
       List list;
       for (const SyntaxPtr& operand : e.operands) list.push_back(eval(*operand));
-      return {std::move(list)};
+      Item item{std::move(list)};
+      charge(e.place, item);
+      return item;
     }
   }
   return {};
@@ -83,22 +85,29 @@ Item Elaborator::compile_time(const Syntax& e, const Item& a, const Item& b) {
     if (!x || !y) refuse();
     List list = *x;
     list.insert(list.end(), y->begin(), y->end());
-    if (list.size() > 1'000'000) fail(e.place, "the list is too long");
-    return {std::move(list)};
+    Item item{std::move(list)};
+    charge(e.place, item);
+    return item;
   }
   const bool integral = a.is_size() && b.is_size();
   if (integral && op != "/" && op != "**") {
     const sym::Expr x = a.size(), y = b.size();
+    if (op == "%" && y == sym::Expr(0)) fail(e.place, "division by 0");
+    if (x.terms().size() * y.terms().size() > 1000)
+      fail(e.place, "a symbolic size has too many terms");
     try {
-      if (op == "+") return Item::of(x + y);
-      if (op == "-") return Item::of(x - y);
-      if (op == "*") return Item::of(x * y);
-      if (op == "//") return Item::of(sym::floor_div(x, y));
-      if (op == "%" && y != sym::Expr(0)) return Item::of(sym::modulo(x, y));
+      const Item result = Item::of(op == "+"    ? x + y
+                                   : op == "-"  ? x - y
+                                   : op == "*"  ? x * y
+                                   : op == "//" ? sym::floor_div(x, y)
+                                   : op == "%"  ? sym::modulo(x, y)
+                                                : (refuse(), x));
+      charge(e.place, result);
+      return result;
     } catch (const UserError& error) {
+      if (std::string_view(error.what()).starts_with(file_ + ":")) throw;
       fail(e.place, error.what());
     }
-    refuse();
   }
   if (!a.is_number() || !b.is_number()) refuse();
   const double x = a.number(), y = b.number();

@@ -2,6 +2,7 @@
 // Tensor contents to and from text.
 #include "lang/literal.h"
 
+#include <array>
 #include <cmath>
 #include <cstring>
 
@@ -79,6 +80,13 @@ std::string to_base64(std::span<const std::byte> bytes) {
 }
 
 std::optional<std::string> from_base64(std::string_view text) {
+  static const std::array<int8_t, 256> digits = [] {
+    std::array<int8_t, 256> table;
+    table.fill(-1);
+    for (size_t k = 0; k < alphabet.size(); ++k)
+      table[static_cast<unsigned char>(alphabet[k])] = static_cast<int8_t>(k);
+    return table;
+  }();
   if (text.size() % 4 != 0) return std::nullopt;
   std::string bytes;
   bytes.reserve(text.size() / 4 * 3);
@@ -86,9 +94,9 @@ std::optional<std::string> from_base64(std::string_view text) {
     uint32_t word = 0;
     int padding = 0;
     for (size_t k = 0; k < 4; ++k) {
-      const size_t digit = alphabet.find(text[i + k]);
+      const int digit = digits[static_cast<unsigned char>(text[i + k])];
       if (text[i + k] == '=' && i + 4 == text.size() && k >= 2) ++padding;
-      else if (digit == std::string_view::npos || padding > 0) return std::nullopt;
+      else if (digit < 0 || padding > 0) return std::nullopt;
       word = word << 6 | (padding > 0 ? 0 : static_cast<uint32_t>(digit));
     }
     for (int k = 0; k < 3 - padding; ++k) bytes += static_cast<char>(word >> (16 - 8 * k));

@@ -4,7 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
 #include <cmath>
+#include <filesystem>
 
 #include "base/check.h"
 #include "lang/literal.h"
@@ -174,6 +177,21 @@ TEST(Parse, prints_constants_bit_for_bit) {
   EXPECT_EQ(ops::identity_hash(b.graph()), ops::identity_hash(parse_program(text, "x"))) << text;
 }
 
+TEST(Parse, keeps_large_weights_in_a_file_beside_the_program) {
+  const std::filesystem::path folder =
+      std::filesystem::temp_directory_path() / fmt::format("tessera_lang_{}", getpid());
+  std::filesystem::create_directory(folder);
+  ops::Builder b;
+  b.output("a",
+           b.constant(random_tensor(Distribution::normal, DType::bf16, {30, 4}, 1, 0, 1), "w"));
+  b.output("b", b.constant(random_tensor(Distribution::normal, DType::f32, {99}, 2, 0, 1), "w"));
+  write_program(b.graph(), folder / "p.tsr");
+  EXPECT_TRUE(std::filesystem::exists(folder / "p.weights.npz"));
+  EXPECT_LT(std::filesystem::file_size(folder / "p.tsr"), 300u);
+  EXPECT_EQ(ops::identity_hash(b.graph()), ops::identity_hash(parse_file(folder / "p.tsr")));
+  std::filesystem::remove_all(folder);
+}
+
 TEST(Parse, keeps_names_that_are_no_identifiers) {
   const std::string text =
       "input `a/b:0`: f32[2]\ninput `f32`: f32[2]\ninput `x\\x60y`: f32[2]\n"
@@ -243,14 +261,17 @@ TEST(ParseError, names_the_place_and_gives_a_hint) {
 
 TEST(ParseError, bounds_what_a_hostile_program_can_ask_for) {
   expect_error("fn f(x) = f(x)\ninput x: f32[1]\noutput y = f(x)", "nested too deeply");
-  expect_error("input x: f32[1]\nfor i in 0..1000000000 { x = x }\noutput x",
-               "too many statements");
+  expect_error("input x: f32[1]\nfor i in 0..1000000000 { x = x }\noutput x", "too much");
   expect_error("output y = " + std::string(100000, '('), "nested too deeply");
   expect_error("output y = " + std::string(100000, '-') + "1", "nested too deeply");
   std::string chain = "output y = 1";
   for (int k = 0; k < 100000; ++k) chain += " + 1";
   expect_error(chain, "nested too deeply");
   expect_error("param w: f32[99999999999, 99999999999]\noutput w", "too large");
+  expect_error("param w: f32[99999, 99999]\noutput w", "too large");
+  expect_error("a = [1]\nfor i in 0..100 { a = [a, a] }", "too much");
+  expect_error("sizes N, M\nfor i in 0..100 { N = N * (N + M) }", "too many terms");
+  expect_error("sizes N\nfor i in 0..100 { N = min(N + 1, div(N, 2)) }", "too many terms");
   expect_error("param w: f32[-3]\noutput w", "a dimension of -3");
   std::string blocks;
   for (int k = 0; k < 100000; ++k) blocks += "for i in 0..1 {";

@@ -16,6 +16,7 @@ Tensor Elaborator::initial_value(const Statement& s, const ir::ValueType& type, 
   const std::string word = !s.value ? "normal" : call ? s.value->text : "";
   try {
     const Shape shape = type.concrete_shape();
+    if (word != "file") charge_weights(s.place, type.dtype, shape);
     if (word == "normal" || word == "uniform") return random_value(s, type.dtype, shape, index);
     if (word == "zeros") return tensor_of({int64_t{0}}, type.dtype, shape);
     if (word == "ones") return tensor_of({int64_t{1}}, type.dtype, shape);

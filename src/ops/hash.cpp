@@ -109,7 +109,11 @@ class Operands {
 
   std::vector<ir::Value> list(ir::NodeId id) const {
     const ir::Node& node = graph_.node(id);
-    if (kind_ == Kind::identity || !has_trait(node, Trait::commutative)) return node.inputs;
+    if (kind_ == Kind::identity || !has_trait(node, Trait::commutative)) {
+      std::vector<ir::Value> stated = node.inputs;  // absent ones at the end say nothing
+      while (!stated.empty() && !stated.back().present()) stated.pop_back();
+      return stated;
+    }
     std::vector<ir::Value> result;
     for (ir::Value v : node.inputs) {
       const bool same = v.present() && graph_.node(v.node).op == node.op && uses_[v.node] == 1 &&

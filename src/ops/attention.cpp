@@ -149,6 +149,38 @@ std::vector<Val> import_attention(OnnxImport& c) {
   return c.builder().op_n("attention", inputs, attrs);
 }
 
+// A subgraph of one value, such as a change of scores, put in place.
+Val attention_modified(OnnxImport& c, const char* name, Val x) {
+  if (!c.has_attr(name)) return x;
+  std::vector<Val> captures;
+  const ir::ValueType type = x.type();
+  const auto body = c.attr_graph(name, {&type, 1}, captures);
+  std::vector<ir::Value> arguments{x.value};
+  for (const Val& v : captures) arguments.push_back(v.value);
+  const auto results = ir::inline_graph(c.builder().raw(), *body, arguments);
+  if (results.size() != 1) c.fail(fmt::format("{} must have one output", name));
+  return c.builder().wrap(results[0]);
+}
+
+// Attention whose scores and probabilities pass through subgraphs.
+std::vector<Val> import_flex_attention(OnnxImport& c) {
+  const Val q = c.input(0), k = c.input(1), v = c.input(2);
+  if (q.rank() != 4 || k.rank() != 4 || v.rank() != 4) c.fail("inputs must have rank 4");
+  const auto size = q.dim(3).constant();
+  if (!size && !c.has_attr("scale")) c.unsupported("a symbolic head size without scale");
+  const double scale =
+      c.has_attr("scale") ? c.attr_float("scale", 1) : 1 / std::sqrt(static_cast<double>(*size));
+  const double root = std::sqrt(scale);
+  const DType type = q.dtype();
+  const int64_t wanted = c.attr_int("softmax_precision", 0);
+  const bool narrow = type == DType::f16 || type == DType::bf16;
+  const DType work = wanted != 0 ? c.dtype_of(wanted) : narrow ? DType::f32 : type;
+  const Val product = attention_product(q * root, transpose(k, {0, 1, 3, 2}) * root);
+  const Val scores = attention_modified(c, "score_mod", cast(product, work));
+  const Val weights = attention_modified(c, "prob_mod", c.op("softmax", {scores}));
+  return {cast(attention_product(weights, cast(v, work)), type)};
+}
+
 void export_attention(OnnxExport& c) {
   ir::AttrMap attrs = c.node().attrs;
   if (auto at = attrs.find("softmax_precision"); at != attrs.end())
@@ -187,7 +219,10 @@ OpDef attention() {
       .onnx = {{.op = "Attention",
                 .since = 23,
                 .import = import_attention,
-                .export_ = export_attention}},
+                .export_ = export_attention},
+               {.op = "FlexAttention",
+                .domain = "ai.onnx.preview",
+                .import = import_flex_attention}},
       .samples = {{{q, k, k, mask}}, {{q, k, k, long_mask, past, past}, {{"is_causal", one}}},
                   {{flat, flat, flat}, {{"q_num_heads", two}, {"kv_num_heads", two}}}},
   };

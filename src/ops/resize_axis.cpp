@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "ops/op_def.h"
+#include "ops/resize_form.h"
 
 namespace tessera::ops::records {
 namespace {
@@ -68,14 +69,6 @@ Expr resize_axis_nearest(ResizeAxis& r, Expr o) {
   return r.clamped(cast(index, DType::i64));
 }
 
-// The triangle, or Keys' cubic with parameter a, at distance d >= 0.
-Expr resize_axis_kernel(bool cubic, double a, Expr d) {
-  if (!cubic) return max(1.0 - d, 0);
-  const Expr near = ((a + 2) * d - (a + 3)) * d * d + 1;
-  const Expr far = ((a * d - 5 * a) * d + 8 * a) * d - 4 * a;
-  return ir::select(d <= 1, near, ir::select(d < 2, far, literal_like(d, 0)));
-}
-
 // Weighted mean of the input elements within the kernel's support around the position; with
 // antialiasing the kernel is stretched when shrinking.
 Expr resize_axis_weighted(ResizeAxis& r, const TensorArg& x, const Indices& at, int axis) {
@@ -95,7 +88,7 @@ Expr resize_axis_weighted(ResizeAxis& r, const TensorArg& x, const Indices& at, 
   const Expr base = cast(ir::floor(position), DType::i64) + first;
   const auto weight = [&](Expr t) {
     const Expr distance = ir::abs(cast(base + t, DType::f64) - position) * stretch;
-    const Expr value = resize_axis_kernel(cubic, a, distance);
+    const Expr value = interpolation_kernel(cubic, a, distance);
     if (!exclude) return value;
     const Expr inside = b.integer(0) <= base + t && base + t < r.in;
     return ir::select(inside, value, literal_like(value, 0));

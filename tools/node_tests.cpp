@@ -71,19 +71,12 @@ Outcome compare(const Tensor& found, const Tensor& expected, tessera::DType decl
                         tessera::shape_to_string(found.shape()),
                         tessera::shape_to_string(expected.shape()))};
   Tolerance limit = tolerance(declared);
-<<<<<<< HEAD
   // The expected values were rounded, too: what should be 0 is noise of the largest element.
   double largest = 0;
   for (int64_t i = 0; tessera::is_float(declared) && i < expected.size(); ++i)
     if (std::isfinite(expected.float_at(i)))
       largest = std::max(largest, std::abs(expected.float_at(i)));
   limit.absolute = std::max(limit.absolute, 0x1p-23 * largest);
-=======
-  // Sums that cancel leave noise of the size of an ulp of the largest element.
-  for (int64_t i = 0; tessera::is_float(declared) && i < expected.size(); ++i)
-    if (const double e = std::abs(expected.float_at(i)); std::isfinite(e))
-      limit.absolute = std::max(limit.absolute, 1e-7 * e);
->>>>>>> 48a2d1e (ops: add Scan import, grid sampling, Fourier transforms, recurrent and flexible attention)
   int64_t differing = 0, first = -1;
   for (int64_t i = 0; i < expected.size(); ++i) {
     bool equal;

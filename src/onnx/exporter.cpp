@@ -24,7 +24,8 @@ int property(const ir::Graph& graph, const std::string& key, int fallback) {
 // The form that `opset` gives an ONNX operator must be this one, or reading back means another.
 bool is_current(const ops::OnnxForm& form, int opset) {
   return form.domain.empty() && form.since <= opset &&
-         ops::registry().find_onnx(form.domain, form.op, opset).form == &form;
+         (form.export_only ||
+          ops::registry().find_onnx(form.domain, form.op, opset).form == &form);
 }
 
 bool can_export(const ops::OnnxForm& form) { return form.export_ || !form.import; }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Index of the maximum along one axis.
-#include "ops/op_def.h"
+#include "ops/pool_form.h"
 
 namespace tessera::ops::records {
 namespace {
@@ -25,7 +25,10 @@ OpDef arg_max() {
                 {.name = "keepdims", .default_value = int64_t{1}},
                 {.name = "select_last_index", .default_value = int64_t{0}}},
       .decompose = decompose_arg_max,
-      .onnx = {{.op = "ArgMax"}},
+      .onnx = {{.op = "ArgMax",
+                .export_ = [](OnnxExport& c) {
+                  export_as(c, "ArgMax", {{"select_last_index", 12}});
+                }}},
       .samples = {sample({3, 5}),
                   sample({2, 3, 4}, DType::f32, {{"axis", int64_t{-1}}, {"keepdims", int64_t{0}}}),
                   sample({2, 3, 4}, DType::i32, {{"select_last_index", int64_t{1}}})},

@@ -67,7 +67,7 @@ OpDef average_pool() {
       .meaning = average_pool_meaning,
       .onnx = {{.op = "AveragePool",
                 .import = import_average_pool,
-                .export_ = [](OnnxExport& c) { export_as(c, "AveragePool"); }}},
+                .export_ = [](OnnxExport& c) { export_as(c, "AveragePool", {{"ceil_mode", 10}, {"dilations", 19}}); }}},
       .samples = {sample({1, 2, 6, 6}, DType::f32,
                          {{"kernel_shape", Ints{3, 3}}, {"strides", Ints{2, 2}},
                           {"pads", Ints{1, 1, 1, 1}}}),

@@ -128,7 +128,10 @@ std::vector<std::string> export_inputs(OnnxExport& c) {
   return names;
 }
 
-void export_as(OnnxExport& c, const std::string& op) {
+void export_as(OnnxExport& c, const std::string& op, std::initializer_list<AttrSince> newer) {
+  for (const AttrSince& a : newer)
+    if (c.opset() < a.opset && c.node().attrs.contains(a.name))
+      c.unsupported(fmt::format("{} of {} needs operator set {}", a.name, op, a.opset));
   c.result(c.emit(op, export_inputs(c), c.node().attrs,
                   static_cast<int>(c.node().outputs.size())));
 }

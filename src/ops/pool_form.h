@@ -42,8 +42,14 @@ std::vector<AttrDef> window_attrs();
 ir::AttrMap import_windows(OnnxImport& c, const ir::Dims& input,
                            const std::vector<int64_t>& kernel);
 
-/// Exports the node as `op` with its inputs and the attributes it states.
-void export_as(OnnxExport& c, const std::string& op);
+/// An attribute that ONNX's operator has only since a version.
+struct AttrSince {
+  const char* name;
+  int opset;
+};
+/// Exports the node as `op` with its inputs and the attributes it states; refuses attributes that
+/// the operator set does not have yet.
+void export_as(OnnxExport& c, const std::string& op, std::initializer_list<AttrSince> newer = {});
 /// The names of a node's inputs without absent ones at the end.
 std::vector<std::string> export_inputs(OnnxExport& c);
 

@@ -195,19 +195,45 @@ void export_resize(OnnxExport& c) {
   c.result(c.emit("Resize", inputs, attrs));
 }
 
+// Before operator set 11 there is only what import_asymmetric() reads.
+void export_asymmetric(OnnxExport& c, const char* op) {
+  const auto text = [&](const char* name) { return std::get<std::string>(*c.attr(name)); };
+  const auto& axes = std::get<std::vector<int64_t>>(*c.attr("axes"));
+  const auto& scales = std::get<std::vector<double>>(*c.attr("scales"));
+  const std::string mode = text("mode");
+  const bool plain = text("transform") == "asymmetric" && !scales.empty() &&
+                     (mode == "linear" || (mode == "nearest" && text("nearest_mode") == "floor")) &&
+                     std::get<int64_t>(*c.attr("antialias")) == 0 &&
+                     std::get<int64_t>(*c.attr("exclude_outside")) == 0;
+  const bool gone = std::string_view(op) == "Upsample" && c.opset() >= 10;
+  if (!plain || gone) c.unsupported("this resize needs operator set 11");
+  const auto rank = static_cast<int64_t>(c.input_type(0).shape.size());
+  std::vector<double> factors(static_cast<size_t>(rank), 1.0);
+  for (size_t k = 0; k < axes.size(); ++k)
+    factors[static_cast<size_t>(axes[k] < 0 ? axes[k] + rank : axes[k])] = scales[k];
+  c.result(c.emit(op, {c.input(0), c.constant(Tensor::from_floats(factors, {rank}))},
+                  {{"mode", mode}}));
+}
+
 }  // namespace
 
 std::vector<OnnxForm> resize_forms() {
   const auto by_input = [](OnnxImport& c) {
     return import_asymmetric(c, resize_reals(c.value(1)));
   };
-  return {{.op = "Upsample",
-           .since = 7,
-           .import =
-               [](OnnxImport& c) { return import_asymmetric(c, c.attr_floats("scales", {})); }},
-          {.op = "Upsample", .since = 9, .import = by_input},
-          {.op = "Resize", .since = 10, .import = by_input},
-          {.op = "Resize", .since = 11, .import = import_resize, .export_ = export_resize}};
+  // For export the first that fits counts.
+  return {{.op = "Resize", .since = 11, .import = import_resize, .export_ = export_resize},
+          {.op = "Resize",
+           .since = 10,
+           .import = by_input,
+           .export_ = [](OnnxExport& c) { export_asymmetric(c, "Resize"); }},
+          {.op = "Upsample",
+           .since = 9,
+           .import = by_input,
+           .export_ = [](OnnxExport& c) { export_asymmetric(c, "Upsample"); }},
+          {.op = "Upsample", .since = 7, .import = [](OnnxImport& c) {
+             return import_asymmetric(c, c.attr_floats("scales", {}));
+           }}};
 }
 
 }  // namespace tessera::ops

@@ -240,6 +240,7 @@ OnnxForm rnn_onnx_form(const std::string& onnx_op) {
   form.ignored = {"hidden_size"};
   form.export_ = [onnx_op](OnnxExport& c) {
     ir::AttrMap attrs = c.node().attrs;
+    if (c.opset() < 14 && attrs.contains("layout")) c.unsupported("layout needs operator set 14");
     const auto hidden = c.input_type(2).shape.at(2).constant();
     if (!hidden) c.unsupported("recurrent weights of symbolic size");
     attrs.emplace("hidden_size", *hidden);

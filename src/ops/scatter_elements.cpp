@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Elements replaced or combined at positions given along one axis.
-#include "ops/op_def.h"
+#include "ops/pool_form.h"
 
 namespace tessera::ops::records {
 namespace {
@@ -78,7 +78,12 @@ OpDef scatter_elements() {
                 {.name = "reduction", .kind = ir::AttrKind::string,
                  .default_value = std::string("none")}},
       .meaning = scatter_elements_meaning,
-      .onnx = {{.op = "Scatter", .since = 9}, {.op = "ScatterElements", .since = 11}},
+      .onnx = {{.op = "ScatterElements",
+                .since = 11,
+                .export_ = [](OnnxExport& c) {
+                  export_as(c, "ScatterElements", {{"reduction", 16}});
+                }},
+               {.op = "Scatter", .since = 9}},
       .samples = {{{x, i, u}}, {{x, i, u}, {{"axis", int64_t{1}}, {"reduction", add}}}},
   };
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Slices replaced or combined at positions given by index tuples.
-#include "ops/op_def.h"
+#include "ops/pool_form.h"
 
 namespace tessera::ops::records {
 namespace {
@@ -98,7 +98,9 @@ OpDef scatter_nd() {
       .attrs = {{.name = "reduction", .kind = ir::AttrKind::string,
                  .default_value = std::string("none")}},
       .meaning = scatter_nd_meaning,
-      .onnx = {{.op = "ScatterND", .since = 11}},
+      .onnx = {{.op = "ScatterND",
+                .since = 11,
+                .export_ = [](OnnxExport& c) { export_as(c, "ScatterND", {{"reduction", 16}}); }}},
       .samples = {{{x, i, u}}, {{x, i, u}, {{"reduction", add}}},
                   {{x, {DType::i64, {2, 2, 3}}, {DType::f32, {2, 2}}}}},
   };

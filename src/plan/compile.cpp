@@ -2,25 +2,45 @@
 // The pipeline of passes.
 #include "plan/compile.h"
 
+#include "base/check.h"
 #include "plan/passes.h"
 
 namespace tessera::plan {
 
-runtime::Program compile_program(const ir::Graph& graph, codegen::Target& target,
-                                 const CompileOptions& options) {
-  Draft draft = lower(expand(graph));
-  choose_libraries(draft);
+namespace {
+
+runtime::Program compile_with(const ir::Graph& expanded, codegen::Target& target,
+                              const CompileOptions& options, const Refusals& refusals) {
+  Draft draft = lower(expanded);
+  choose_libraries(draft, refusals);
   inline_scalars(draft);
   if (options.fuse) {
-    absorb_epilogues(draft);
+    absorb_epilogues(draft, refusals);
     fuse_pointwise(draft);
-    absorb_epilogues(draft);
+    absorb_epilogues(draft, refusals);
     fuse(draft);
   }
   choose_copies(draft);
   assign_layouts(draft);
   make_physical(draft);
   return emit(std::move(draft), target, options);
+}
+
+}  // namespace
+
+runtime::Program compile_program(const ir::Graph& graph, codegen::Target& target,
+                                 const CompileOptions& options) {
+  const ir::Graph expanded = expand(graph);
+  // What the library refuses with an epilogue is tried without, then computed by loops.
+  Refusals refusals;
+  while (true) {
+    try {
+      return compile_with(expanded, target, options, refusals);
+    } catch (const LibraryRefusal& refusal) {
+      auto& refused = refusal.with_epilogue ? refusals.epilogues : refusals.operators;
+      TESSERA_CHECK(refused.insert(refusal.op).second, "{} was refused twice", refusal.op);
+    }
+  }
 }
 
 std::unique_ptr<runtime::Plan> compile(const ir::Graph& graph, codegen::Target& target,

@@ -48,7 +48,7 @@ struct Step {
   std::vector<std::shared_ptr<const ir::Graph>> regions;
   std::vector<codegen::PostOp> post;  ///< of library; its operands are appended to src
   std::vector<std::string> names;     ///< operators computed, in order
-  std::vector<std::string> nodes;     ///< names of source nodes
+  std::vector<std::string> nodes;     ///< the name of the source node of each
   bool dead = false;
 };
 

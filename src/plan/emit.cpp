@@ -47,6 +47,7 @@ class Emitter {
         copy.kind = Step::Kind::copy;
         copy.src = {v};
         copy.names = {"copy"};
+        copy.nodes = {""};
         v = d_.add_value(d_.values[v].dtype, d_.values[v].shape);
         copy.dst = {v};
         d_.steps.push_back(std::move(copy));
@@ -81,6 +82,7 @@ class Emitter {
           break;
       }
     }
+    // After the library kernels, so that a refusal does not waste generated code.
     const auto made = target_.make_loops(std::move(meanings));
     for (size_t n = 0; n < loops.size(); ++n) kernels_[loops[n]] = made[n];
   }
@@ -98,7 +100,7 @@ class Emitter {
     }
     request.dst = view(s.dst[0]);
     auto kernel = target_.make_library(request);
-    TESSERA_CHECK(kernel != nullptr, "{} has no library kernel", s.op);
+    if (!kernel) throw LibraryRefusal{s.op, !s.post.empty()};
     return kernel;
   }
 
@@ -176,7 +178,8 @@ class Emitter {
     launch.scratch = blocks_[scratch_[k]].offset;
     for (const std::string& name : s.names) launch.name += (launch.name.empty() ? "" : "+") + name;
     for (const std::string& node : s.nodes)
-      if (!node.empty()) launch.nodes.push_back(node);
+      if (!node.empty() && (launch.nodes.empty() || launch.nodes.back() != node))
+        launch.nodes.push_back(node);
     program_.launches.push_back(std::move(launch));
   }
 

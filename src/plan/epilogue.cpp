@@ -213,7 +213,7 @@ bool repeats_function(std::vector<PostOp> post, const std::vector<PostOp>& more)
 
 class Absorption {
  public:
-  explicit Absorption(Draft& draft) : d_(draft) {}
+  Absorption(Draft& draft, const Refusals& refusals) : d_(draft), refusals_(refusals) {}
 
   void run() {
     bool changed = true;
@@ -236,7 +236,9 @@ class Absorption {
     if (has_reduction(step.meaning.outputs[0].body)) return false;
     for (size_t p = k; p-- > 0;) {
       Step& library = d_.steps[p];
-      if (library.kind != Step::Kind::library || library.dead || library.op == "concat") continue;
+      if (library.kind != Step::Kind::library || library.dead ||
+          refusals_.epilogues.contains(library.op))
+        continue;
       const ValueId v = library.dst[0];
       if (std::find(step.src.begin(), step.src.end(), v) == step.src.end()) continue;
       if (consumers_[v].size() != 1 || d_.values[v].shape != d_.values[step.dst[0]].shape) continue;
@@ -309,11 +311,14 @@ class Absorption {
   }
 
   Draft& d_;
+  const Refusals& refusals_;
   std::vector<std::vector<size_t>> consumers_;
 };
 
 }  // namespace
 
-void absorb_epilogues(Draft& draft) { Absorption(draft).run(); }
+void absorb_epilogues(Draft& draft, const Refusals& refusals) {
+  Absorption(draft, refusals).run();
+}
 
 }  // namespace tessera::plan

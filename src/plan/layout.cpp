@@ -226,6 +226,7 @@ class LayoutPass {
     Step step;
     step.op = "reorder";
     step.names = {"reorder"};
+    step.nodes = {""};
     step.src = {v};
     const ValueId copy = d_.add_value(source.dtype, source.shape);
     wishes_.push_back(false);

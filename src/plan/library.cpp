@@ -14,6 +14,8 @@ Step transposition(Draft& d, ValueId from) {
   const Value source = d.values[from];
   Step step;
   step.op = "transpose";
+  step.names = {"transpose"};
+  step.nodes = {""};
   step.src = {from};
   step.dst = {d.add_value(source.dtype, {source.shape[1], source.shape[0]})};
   ir::Meaning& m = step.meaning;
@@ -28,11 +30,12 @@ Step transposition(Draft& d, ValueId from) {
 
 class LibraryChoice {
  public:
-  explicit LibraryChoice(Draft& draft) : d_(draft) {}
+  LibraryChoice(Draft& draft, const Refusals& refusals) : d_(draft), refusals_(refusals) {}
 
   void run() {
     for (Step& step : d_.steps) {
-      if (step.kind == Step::Kind::loops && all_f32(step)) {
+      if (step.kind == Step::Kind::loops && all_f32(step) &&
+          !refusals_.operators.contains(step.op == "gemm" ? "matmul" : step.op)) {
         if (step.op == "conv" || step.op == "conv_transpose") choose_convolution(step);
         else if (step.op == "matmul") choose_matmul(step);
         else if (step.op == "gemm") choose_gemm(step);
@@ -108,17 +111,20 @@ class LibraryChoice {
   }
 
   Draft& d_;
+  const Refusals& refusals_;
   std::vector<Step> steps_;
 };
 
 }  // namespace
 
-void choose_libraries(Draft& draft) { LibraryChoice(draft).run(); }
+void choose_libraries(Draft& draft, const Refusals& refusals) {
+  LibraryChoice(draft, refusals).run();
+}
 
 // A concatenation that no loops took in is done by copying rows.
 void choose_copies(Draft& draft) {
   for (Step& s : draft.steps)
-    if (!s.dead && s.kind == Step::Kind::loops && s.op == "concat" && s.names.size() == 1 &&
+    if (!s.dead && s.kind == Step::Kind::loops && s.op == "concat" &&
         draft.values[s.dst[0]].elements() > 0)
       s.kind = Step::Kind::library;
 }

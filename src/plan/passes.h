@@ -2,12 +2,26 @@
 // The planner's passes in the order in which compile() runs them.
 #pragma once
 
+#include <set>
+#include <string>
+
 #include "codegen/target.h"
 #include "plan/compile.h"
 #include "plan/draft.h"
 #include "runtime/plan.h"
 
 namespace tessera::plan {
+
+/// Thrown by emit() when the target's library turns out not to compute a step.
+struct LibraryRefusal {
+  std::string op;
+  bool with_epilogue = false;
+};
+
+/// Operators that the library refused: altogether, or when they had an epilogue.
+struct Refusals {
+  std::set<std::string> operators, epilogues;
+};
 
 /// The same graph out of inputs, constants and operators that have a meaning or are opaque:
 /// composites are expanded, constant subgraphs evaluated, equal nodes merged, dead ones dropped.
@@ -20,7 +34,7 @@ Draft lower(const ir::Graph& graph);
 /// Marks the steps that the target's library computes and brings them into its form: `matmul` (also
 /// for gemm), `conv`, `conv_transpose`, with sources (x, weights, bias or nothing, operands of the
 /// epilogue …).
-void choose_libraries(Draft& draft);
+void choose_libraries(Draft& draft, const Refusals& refusals);
 
 /// Constants of one element become literals of the loops that read them.
 void inline_scalars(Draft& draft);
@@ -29,7 +43,7 @@ void inline_scalars(Draft& draft);
 void fuse_pointwise(Draft& draft);
 
 /// Elementwise steps after library steps become epilogues, where the library has the functions.
-void absorb_epilogues(Draft& draft);
+void absorb_epilogues(Draft& draft, const Refusals& refusals);
 
 /// Substitutes producers into consumers where memory traffic saved outweighs what is recomputed.
 void fuse(Draft& draft);

@@ -206,10 +206,18 @@ void inline_producer(const Draft& draft, Step& consumer, const Step& producer) {
   const Expr body =
       copier.copy(consumer.meaning.outputs[0].body, copier.outputs(), read_consumer);
   result.outputs = {{consumer.meaning.outputs[0].shape, body}};
+  consumer.op.clear();
   consumer.meaning = std::move(result);
   consumer.src = std::move(src);
-  consumer.names.insert(consumer.names.begin(), producer.names.begin(), producer.names.end());
-  consumer.nodes.insert(consumer.nodes.begin(), producer.nodes.begin(), producer.nodes.end());
+  size_t at = 0;
+  for (size_t k = 0; k < producer.names.size(); ++k) {
+    bool known = false;  // already taken in for another read
+    for (size_t n = 0; n < consumer.names.size(); ++n)
+      known |= consumer.names[n] == producer.names[k] && consumer.nodes[n] == producer.nodes[k];
+    if (known) continue;
+    consumer.names.insert(consumer.names.begin() + static_cast<long>(at), producer.names[k]);
+    consumer.nodes.insert(consumer.nodes.begin() + static_cast<long>(at++), producer.nodes[k]);
+  }
 }
 
 void predict_orders(Draft& d) {

@@ -3,6 +3,7 @@
 
 #include "backend/cpu/concat.h"
 #include "backend/cpu/onednn.h"
+#include "base/check.h"
 #include "backend/cpu/loop_kernels.h"
 
 namespace tessera::backend::cpu {
@@ -20,7 +21,12 @@ class CpuTarget : public codegen::Target {
   std::shared_ptr<const runtime::Kernel> make_library(
       const codegen::LibraryRequest& request) override {
     if (request.op == "concat") return make_concat(request);
-    return request.op == "matmul" ? make_matmul(request) : make_convolution(request);
+    try {
+      return request.op == "matmul" ? make_matmul(request) : make_convolution(request);
+    } catch (const dnnl::error& e) {
+      if (e.status == dnnl_unimplemented || e.status == dnnl_invalid_arguments) return nullptr;
+      throw InternalError(fmt::format("oneDNN: {} ({})", e.what(), request.op));
+    }
   }
 };
 

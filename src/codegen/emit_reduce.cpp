@@ -48,6 +48,16 @@ void Emitter::reduce_loops(Reduction& r, size_t depth) {
   const ExprNode& n = nest_.pool.node(r.chain.nodes[depth]);
   Value* extent = value(n.args[0]);
   at(scopes_.size() - 1);
+  // Few iterations become copies of the body, in which index arithmetic folds.
+  constexpr int64_t most_copies = 16;
+  const auto* known = llvm::dyn_cast<llvm::ConstantInt>(extent);
+  const int64_t count = known ? known->getSExtValue() : 0;
+  if (count > 0 && count * r.unrolled <= most_copies && !nest_.tainted[n.args[0]]) {
+    r.unrolled *= count;
+    unroll(count, variable_bit(n.var), [&] { reduce_loops(r, depth + 1); });
+    r.unrolled /= count;
+    return;
+  }
   Value* limit = extent;
   if (extent->getType()->isVectorTy()) limit = b_.CreateIntMaxReduce(extent, true);
   const Loop loop = open(integer(0), limit, 1, variable_bit(n.var));

@@ -33,7 +33,9 @@ Type* shaped(Type* type, const Value* like) {
   return n ? llvm::FixedVectorType::get(type, static_cast<unsigned>(n)) : type;
 }
 
-Value* fixed(const Value* like, double value) { return llvm::ConstantFP::get(like->getType(), value); }
+Value* fixed(const Value* like, double value) {
+  return llvm::ConstantFP::get(like->getType(), value);
+}
 Value* fixed_int(const Value* like, int64_t value) {
   return llvm::ConstantInt::getSigned(like->getType(), value);
 }
@@ -43,7 +45,8 @@ Value* is_nan(IRBuilderBase& b, Value* x) { return b.CreateFCmpUNO(x, x); }
 // f32 quotients are rounded and may reach the next integer: computed in f64.
 Value* floored_quotient(IRBuilderBase& b, Value* x, Value* y) {
   Type* wide = shaped(b.getDoubleTy(), x);
-  Value* q = unary(b, Intrinsic::floor, b.CreateFDiv(b.CreateFPExt(x, wide), b.CreateFPExt(y, wide)));
+  Value* exact = b.CreateFDiv(b.CreateFPExt(x, wide), b.CreateFPExt(y, wide));
+  Value* q = unary(b, Intrinsic::floor, exact);
   return b.CreateFPTrunc(q, x->getType());
 }
 
@@ -355,7 +358,8 @@ Value* emit_cast(IRBuilderBase& b, DType from, DType to, Value* v) {
   if (is_float(from)) {
     if (to == DType::boolean) return b.CreateFCmpUNE(v, fixed(v, 0));
     if (!is_float(to)) return real_to_integer(b, v, to);
-    if (to == DType::f64) return from == DType::f64 ? v : b.CreateFPExt(v, shaped(b.getDoubleTy(), v));
+    if (to == DType::f64)
+      return from == DType::f64 ? v : b.CreateFPExt(v, shaped(b.getDoubleTy(), v));
     if (from == DType::f64)
       v = is_half(to) ? rounded_to_odd(b, v) : b.CreateFPTrunc(v, shaped(b.getFloatTy(), v));
     return is_half(to) && from != to ? from_memory(b, to, to_memory(b, to, v)) : v;
@@ -375,7 +379,8 @@ Value* emit_horizontal(IRBuilderBase& b, Prim prim, DType type, Value* v) {
   for (int n = lanes_of(v); n > 1; n /= 2) {
     std::vector<int> low, high;
     for (int k = 0; k < n / 2; ++k) low.push_back(k), high.push_back(k + n / 2);
-    v = emit_primitive(b, prim, type, b.CreateShuffleVector(v, low), b.CreateShuffleVector(v, high));
+    v = emit_primitive(b, prim, type, b.CreateShuffleVector(v, low),
+                       b.CreateShuffleVector(v, high));
   }
   return b.CreateExtractElement(v, uint64_t{0});
 }

@@ -81,6 +81,33 @@ void Emitter::close(const Loop& loop) {
   scopes_.pop_back();
 }
 
+// A loop of `count` iterations without the loop: its counter is a constant in each copy.
+void Emitter::unroll(int64_t count, VarMask variables, const std::function<void()>& body) {
+  const size_t s = scopes_.size() - 1;
+  llvm::BasicBlock *first = nullptr, *last = nullptr;
+  for (int64_t k = 0; k <= count; ++k) {
+    llvm::BasicBlock* block = new_block("copy");
+    if (last) {
+      b_.SetInsertPoint(last);
+      b_.CreateBr(block);
+    } else {
+      first = block;
+    }
+    last = block;
+    if (k == count) break;
+    Scope scope;
+    scope.variables = variables;
+    scope.counter = integer(k);
+    scope.block = block;
+    scopes_.push_back(std::move(scope));
+    body();
+    last = scopes_.back().block;
+    scopes_.pop_back();
+  }
+  at(s).CreateBr(first);
+  scopes_[s].block = last;
+}
+
 // A variable of the function, set to `initial` where `scope` stands now.
 llvm::AllocaInst* Emitter::new_cell(Value* initial, size_t scope) {
   b_.SetInsertPoint(cells_, cells_->begin());
@@ -153,8 +180,54 @@ Value* Emitter::condition(ExprId id, size_t s) {
 
 Value* Emitter::widened(Value* v, int lanes) { return splat(b_, v, lanes); }
 
+// One condition for all lanes, and elements to be loaded for only one of the two results.
+bool Emitter::is_worth_a_branch(const ExprNode& n) const {
+  if (is_lane(nest_.masks[n.args[0]]) || nest_.pool.node(n.args[0]).type != DType::boolean)
+    return false;
+  for (size_t k = 1; k < 3; ++k) {
+    ExprId id = n.args[k];
+    while (nest_.pool.node(id).kind == ExprKind::cast) id = nest_.pool.node(id).args[0];
+    const ExprKind kind = nest_.pool.node(id).kind;
+    const bool loads = kind == ExprKind::read || kind == ExprKind::primitive ||
+                       kind == ExprKind::reduce;
+    if (loads && is_lane(nest_.masks[id])) return true;
+  }
+  return false;
+}
+
+// The select as a branch. Each side is a scope that knows what the scope around it knows; what it
+// adds is forgotten after it.
+Value* Emitter::branch(const ExprNode& n, size_t s) {
+  Value* chosen = value(n.args[0]);
+  const size_t inner = scopes_.size() - 1;
+  TESSERA_CHECK(inner == s, "a branch in an outer scope");
+  llvm::BasicBlock* sides[2] = {new_block("then"), new_block("else")};
+  llvm::BasicBlock* ends[2];
+  llvm::BasicBlock* after = new_block("join");
+  Value* results[2];
+  for (int k = 0; k < 2; ++k) {
+    Scope side = scopes_[s];
+    side.block = sides[k];
+    scopes_.push_back(std::move(side));
+    results[k] = value(n.args[static_cast<size_t>(k) + 1]);
+    at(s + 1);
+    results[k] = widened(results[k], nest_.lanes);
+    b_.CreateBr(after);
+    ends[k] = scopes_.back().block;
+    scopes_.pop_back();
+  }
+  at(s).CreateCondBr(chosen, sides[0], sides[1]);
+  scopes_[s].block = after;
+  at(s);
+  llvm::PHINode* joined = b_.CreatePHI(results[0]->getType(), 2);
+  for (int k = 0; k < 2; ++k) joined->addIncoming(results[k], ends[k]);
+  return joined;
+}
+
 Value* Emitter::primitive(ExprId id, size_t s) {
   const ExprNode& n = nest_.pool.node(id);
+  if (n.prim == Prim::select && is_lane(nest_.masks[id]) && is_worth_a_branch(n))
+    return branch(n, s);
   const DType type = nest_.pool.node(n.args[0]).type;
   if ((n.prim == Prim::le || n.prim == Prim::lt) && type == DType::i64) {
     ops::Affine room =

@@ -67,6 +67,7 @@ class Emitter {
   llvm::Value* integer(int64_t value);
   Loop open(llvm::Value* start, llvm::Value* limit, int64_t step, VarMask variables);
   void close(const Loop& loop);
+  void unroll(int64_t count, VarMask variables, const std::function<void()>& body);
   llvm::BasicBlock* new_block(const char* name);
   llvm::AllocaInst* new_cell(llvm::Value* initial, size_t scope);
   std::vector<Scope> hide_above(size_t scope);
@@ -74,6 +75,8 @@ class Emitter {
   llvm::Value* value(ExprId id);
   llvm::Value* make_value(ExprId id, size_t scope);
   llvm::Value* primitive(ExprId id, size_t scope);
+  bool is_worth_a_branch(const ir::ExprNode& select) const;
+  llvm::Value* branch(const ir::ExprNode& select, size_t scope);
   llvm::Value* counter(ir::Var var);
   llvm::Value* condition(ExprId id, size_t scope);
   llvm::Value* widened(llvm::Value* v, int lanes);
@@ -107,6 +110,7 @@ class Emitter {
     DType type = DType::f32;
     llvm::AllocaInst* total = nullptr;
     llvm::AllocaInst* poisoned = nullptr;
+    int64_t unrolled = 1;           ///< copies of the body so far
     llvm::Value* active = nullptr;  ///< lanes in which the iteration counts; null: all
   };
   llvm::Value* reduce(ExprId id, size_t scope);

@@ -86,7 +86,8 @@ class RandomMeaning {
     }
     switch (rng_.integer(0, 3)) {
       case 0: return mod(sum, pool().integer(extent));
-      case 1: return mod(floor_div(sum, pool().integer(rng_.integer(1, 9))), pool().integer(extent));
+      case 1:
+        return mod(floor_div(sum, pool().integer(rng_.integer(1, 9))), pool().integer(extent));
       case 2: return min(max(sum, pool().integer(0)), pool().integer(extent - 1));
       default: safe = false; return sum;
     }

@@ -113,7 +113,8 @@ void LoopNest::melt_axes() {
   for (uint32_t axis = static_cast<uint32_t>(shape.size()); axis-- > 0;) {
     if (shape[axis] == 1) continue;
     const bool melts = !axes.empty() && std::all_of(uses_.begin(), uses_.end(), [&](const auto& u) {
-      return coefficient_of(u, axis) == coefficient_of(u, axes.back().variable) * axes.back().extent;
+      const NestAxis& last = axes.back();
+      return coefficient_of(u, axis) == coefficient_of(u, last.variable) * last.extent;
     });
     if (melts) axes.back().extent *= shape[axis];
     else axes.push_back({axis, shape[axis]});

@@ -15,7 +15,8 @@ namespace {
 // Small numbers with NaN, infinities and zeros of both signs among them.
 Tensor unusual_tensor(const ir::ValueType& type, Rng& rng) {
   constexpr double infinity = std::numeric_limits<double>::infinity();
-  constexpr double rare[] = {std::numeric_limits<double>::quiet_NaN(), infinity, -infinity, -0.0, 0.0};
+  constexpr double rare[] = {std::numeric_limits<double>::quiet_NaN(), infinity, -infinity, -0.0,
+                             0.0};
   Tensor tensor(type.dtype, type.concrete_shape());
   for (int64_t i = 0; i < tensor.size(); ++i) {
     if (is_float(type.dtype))

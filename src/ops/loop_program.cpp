@@ -58,7 +58,8 @@ class Compiler {
       }
       if (unproven.contains(id)) tainted_[id] = true;
       // Free variables are left over from building.
-      if (n.kind == ExprKind::variable && n.var.kind != ir::Var::Kind::free) masks_[id] = bit(n.var);
+      if (n.kind == ExprKind::variable && n.var.kind != ir::Var::Kind::free)
+        masks_[id] = bit(n.var);
       if (n.kind == ExprKind::reduce && n.var.kind == ir::Var::Kind::bound)
         masks_[id] = masks_[n.args[0]] | (masks_[n.args[1]] & ~bit(n.var));
     }

@@ -89,14 +89,15 @@ Val Net::conv(const std::string& name, Val x, int64_t channels, const ConvShape&
   return expect(b_.op("conv", inputs, attrs, name), {0, 1});
 }
 
-Val Net::batch_norm(const std::string& name, Val x) {
+Val Net::batch_norm(const std::string& name, Val x, double gain) {
   const int64_t channels = size_at(x, 1);
   const Moments m = moments(x);
-  const Val scale = weight(name + ".weight", {channels}, 0.1, 1);
+  const Val scale = weight(name + ".weight", {channels}, 0.1 * gain, gain);
   const Val bias = weight(name + ".bias", {channels}, bias_deviation);
   const Val mean = weight(name + ".running_mean", {channels}, 0.1 * std::sqrt(m.variance), m.mean);
   const Val variance = weight(name + ".running_var", {channels}, 0.1 * m.variance, m.variance);
-  return expect(b_.op("batch_normalization", {x, scale, bias, mean, variance}, {}, name), {0, 1});
+  return expect(b_.op("batch_normalization", {x, scale, bias, mean, variance}, {}, name),
+                {0, gain * gain});
 }
 
 Val Net::layer_norm(const std::string& name, Val x, double epsilon) {

@@ -49,8 +49,8 @@ class Net {
 
   // Layers. Outputs have unit variance unless said otherwise.
   Val conv(const std::string& name, Val x, int64_t channels, const ConvShape& shape);
-  /// BatchNormalization with statistics that fit x, as after training.
-  Val batch_norm(const std::string& name, Val x);
+  /// BatchNormalization with statistics that fit x, as after training; outputs deviate by `gain`.
+  Val batch_norm(const std::string& name, Val x, double gain = 1);
   Val layer_norm(const std::string& name, Val x, double epsilon);
   /// Group normalization as exported: InstanceNormalization between reshapes, then scale and bias.
   Val group_norm(const std::string& name, Val x, int64_t groups, double epsilon);

@@ -7,10 +7,14 @@
 namespace tessera::zoo {
 namespace {
 
+// Trained networks let each block add little to what passes by; with as much as passes by, rounding
+// errors would grow from block to block.
+constexpr double branch_gain = 0.5;
+
 Val conv_norm(Net& net, const std::string& conv, const std::string& norm, Val x, int64_t channels,
-              ConvShape shape) {
+              ConvShape shape, double gain = 1) {
   shape.bias = false;
-  return net.batch_norm(norm, net.conv(conv, x, channels, shape));
+  return net.batch_norm(norm, net.conv(conv, x, channels, shape), gain);
 }
 
 struct Blocks {
@@ -25,7 +29,7 @@ Val bottleneck(Net& net, const std::string& name, Val x, int64_t planes, int64_t
   middle.groups = blocks.groups;
   Val y = net.relu(conv_norm(net, name + ".conv1", name + ".bn1", x, width, square(1)));
   y = net.relu(conv_norm(net, name + ".conv2", name + ".bn2", y, width, middle));
-  y = conv_norm(net, name + ".conv3", name + ".bn3", y, 4 * planes, square(1));
+  y = conv_norm(net, name + ".conv3", name + ".bn3", y, 4 * planes, square(1), branch_gain);
   const Val shortcut = project ? conv_norm(net, name + ".downsample.0", name + ".downsample.1", x,
                                            4 * planes, square(1, stride))
                                : x;

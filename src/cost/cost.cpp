@@ -39,8 +39,11 @@ class Fusion {
       source_[i] = i;
       kind_[i] = work[i] ? work[i]->kind : WorkKind::other;
       if (nodes[i].is_result) ++uses_[i];
-      for (ir::Value v : nodes[i].inputs)
-        if (v.present()) ++uses_[v.node];
+      for (size_t k = 0; k < nodes[i].inputs.size(); ++k) {  // x·x uses x once
+        const ir::Value v = nodes[i].inputs[k];
+        const auto end = nodes[i].inputs.begin() + static_cast<long>(k);
+        if (v.present() && std::find(nodes[i].inputs.begin(), end, v) == end) ++uses_[v.node];
+      }
     }
     for (size_t i = 0; i < nodes.size(); ++i)  // a view is its operand
       if (runs(i) && kind_[i] == WorkKind::view && nodes[i].inputs.size() == 1)

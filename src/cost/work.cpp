@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/check.h"
+#include "ops/counts.h"
 
 namespace tessera::cost {
 namespace {
@@ -133,6 +134,11 @@ Work count_meaning(const ir::Meaning& meaning) {
     counter.visit(out.body.id, elements);
   }
   work.flops = counter.flops;
+  try {  // better where sizes are known: what does not depend on a loop is taken out of it
+    const ops::Counts counts = ops::count(meaning);
+    work.flops = counts.flops + 10 * counts.transcendental;
+  } catch (const UserError&) {
+  }
   work.reduction = counter.reduction;
   work.kind = counter.contracts    ? WorkKind::contraction
               : counter.reduces    ? WorkKind::reduce

@@ -15,7 +15,7 @@ struct Chain {
 };
 
 // Operands of nested products, left to right. A product that is used elsewhere stays an operand.
-void collect(const WorkGraph& g, ir::NodeId node, bool root, Chain& chain) {
+void collect(const WorkGraph& g, ir::NodeId node, Chain& chain) {
   chain.nodes.push_back(node);
   for (ir::Value v : g.inputs(node)) {
     const bool inner =
@@ -23,10 +23,9 @@ void collect(const WorkGraph& g, ir::NodeId node, bool root, Chain& chain) {
     bool matrices = true;
     if (inner)
       for (ir::Value u : g.inputs(v.node)) matrices &= g.type(u).rank() >= 2;
-    if (inner && matrices) collect(g, v.node, false, chain);
+    if (inner && matrices) collect(g, v.node, chain);
     else chain.operands.push_back(v);
   }
-  (void)root;
 }
 
 struct Piece {
@@ -138,7 +137,7 @@ bool reorder_matrix_chain(WorkGraph& graph, ir::NodeId node) {
     for (ir::Value v : graph.inputs(graph.users(node)[0]))
       if (v.node != node && graph.type(v).rank() >= 2) return false;
   Chain chain;
-  collect(graph, node, true, chain);
+  collect(graph, node, chain);
   if (chain.operands.size() < 3) return false;
   Order order;
   if (!order.read(graph, chain)) return false;
@@ -148,16 +147,7 @@ bool reorder_matrix_chain(WorkGraph& graph, ir::NodeId node) {
   if (!(order.cost() < now * (1 - 1e-9))) return false;
   const size_t mark = graph.node_limit();
   const ir::Value result = order.build(graph, chain, 0, chain.operands.size() - 1);
-  if (!(graph.type(result) == graph.type({node, 0})) || graph.depends_on(result.node, node)) {
-    graph.roll_back(mark);
-    return false;
-  }
-  const std::string name = graph.node(node).name;
-  for (size_t id = mark; id < graph.node_limit(); ++id)
-    graph.annotate(static_cast<ir::NodeId>(id), id == result.node ? name : "", "matrix-chain",
-                   name);
-  graph.replace({node, 0}, result);
-  return true;
+  return finish_pass(graph, mark, node, {result}, "matrix-chain");
 }
 
 }  // namespace tessera::rules

@@ -24,6 +24,24 @@ struct Pass {
 const std::vector<Pass>& passes();
 const Pass* find_pass(const std::string& name);
 
+/// Ends a pass: replaces the outputs of `node` by `results` (an absent one stays) and says where
+/// the nodes from `mark` on come from. False, with the graph as it was at `mark`, if a type differs
+/// or a cycle would arise.
+bool finish_pass(WorkGraph& graph, size_t mark, ir::NodeId node,
+                 const std::vector<ir::Value>& results, const std::string& pass);
+
+/// An einsum of three or more operands as binary ones in the order with the fewest multiplications.
+bool order_einsum(WorkGraph& graph, ir::NodeId node);
+/// An einsum of one or two operands as reductions, moves and one product.
+bool einsum_as_product(WorkGraph& graph, ir::NodeId node);
+
+bool flatten_concat(WorkGraph& graph, ir::NodeId node);   ///< concat of concats
+bool concat_of_parts(WorkGraph& graph, ir::NodeId node);  ///< all parts of a split, in order
+bool split_of_concat(WorkGraph& graph, ir::NodeId node);  ///< along its seams
+bool slice_of_concat(WorkGraph& graph, ir::NodeId node);  ///< within one operand
+bool slice_of_slice(WorkGraph& graph, ir::NodeId node);
+bool slice_of_pad(WorkGraph& graph, ir::NodeId node);  ///< padding that is cut off again
+
 /// Products of any number of matrices in the order that takes the fewest multiplications.
 bool reorder_matrix_chain(WorkGraph& graph, ir::NodeId node);
 

@@ -49,10 +49,11 @@ void Emitter::reduce_loops(Reduction& r, size_t depth) {
   Value* extent = value(n.args[0]);
   at(scopes_.size() - 1);
   // Few iterations become copies of the body, in which index arithmetic folds.
-  constexpr int64_t most_copies = 16;
+  constexpr int64_t most_copies = 16, most_nested = 64;
   const auto* known = llvm::dyn_cast<llvm::ConstantInt>(extent);
   const int64_t count = known ? known->getSExtValue() : 0;
-  if (count > 0 && count * r.unrolled <= most_copies && !nest_.tainted[n.args[0]]) {
+  if (count > 0 && count * r.unrolled <= most_copies &&
+      count * copies_ <= most_nested && !nest_.tainted[n.args[0]]) {
     r.unrolled *= count;
     unroll(count, variable_bit(n.var), [&] { reduce_loops(r, depth + 1); });
     r.unrolled /= count;

@@ -84,6 +84,7 @@ void Emitter::close(const Loop& loop) {
 // A loop of `count` iterations without the loop: its counter is a constant in each copy.
 void Emitter::unroll(int64_t count, VarMask variables, const std::function<void()>& body) {
   const size_t s = scopes_.size() - 1;
+  copies_ *= count;
   llvm::BasicBlock *first = nullptr, *last = nullptr;
   for (int64_t k = 0; k <= count; ++k) {
     llvm::BasicBlock* block = new_block("copy");
@@ -104,6 +105,7 @@ void Emitter::unroll(int64_t count, VarMask variables, const std::function<void(
     last = scopes_.back().block;
     scopes_.pop_back();
   }
+  copies_ /= count;
   at(s).CreateBr(first);
   scopes_[s].block = last;
 }
@@ -226,8 +228,12 @@ Value* Emitter::branch(const ExprNode& n, size_t s) {
 
 Value* Emitter::primitive(ExprId id, size_t s) {
   const ExprNode& n = nest_.pool.node(id);
-  if (n.prim == Prim::select && is_lane(nest_.masks[id]) && is_worth_a_branch(n))
+  constexpr int most_branches = 128;
+  if (n.prim == Prim::select && is_lane(nest_.masks[id]) && branches_ < most_branches &&
+      is_worth_a_branch(n)) {
+    ++branches_;
     return branch(n, s);
+  }
   const DType type = nest_.pool.node(n.args[0]).type;
   if ((n.prim == Prim::le || n.prim == Prim::lt) && type == DType::i64) {
     ops::Affine room =

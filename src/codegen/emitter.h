@@ -127,6 +127,9 @@ class Emitter {
   std::vector<llvm::Value*> src_, dst_;
   std::vector<Scope> scopes_;
   std::map<uint32_t, llvm::Value*> row_variables_;
+  // What is copied into branches and unrolled bodies could grow exponentially.
+  int branches_ = 0;
+  int64_t copies_ = 1;
   llvm::Value* store_offset_ = nullptr;  ///< of the element or the first lane to be stored
 };
 

@@ -21,9 +21,11 @@ constexpr double iota_limit = 1LL << 40;  // more elements than any memory holds
 // max(0, ⌈(limit − start) / delta⌉) elements start + k · delta.
 std::vector<Val> import_range(OnnxImport& c) {
   const DType type = c.input(0).dtype();
+  // Halves are computed in f32 and rounded once, as ONNX's stash_type says.
+  const DType work = type == DType::f16 || type == DType::bf16 ? DType::f32 : type;
   const auto progression = [&](const sym::Expr& length, Val start, Val delta) {
-    const Val steps = c.op("iota", {}, {{"length", ir::Dims{length}}, {"dtype", type}});
-    return std::vector<Val>{start + steps * delta};
+    const Val steps = c.op("iota", {}, {{"length", ir::Dims{length}}, {"dtype", work}});
+    return std::vector<Val>{cast(start + steps * delta, type)};
   };
   if (is_float(type)) {
     const auto number = [&](int k) { return c.value(k).converted(DType::f64).float_at(0); };
@@ -31,7 +33,7 @@ std::vector<Val> import_range(OnnxImport& c) {
     const double length = std::ceil((limit - start) / delta);
     if (!(length < iota_limit)) c.fail("the number of elements is not finite");
     return progression(sym::Expr(static_cast<int64_t>(std::max(0.0, length))),
-                       c.builder().scalar(start, type), c.builder().scalar(delta, type));
+                       c.builder().scalar(start, work), c.builder().scalar(delta, work));
   }
   const ir::Dims start = c.dims(0), limit = c.dims(1);
   const std::vector<int64_t> delta = c.integers(2);

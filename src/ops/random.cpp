@@ -32,7 +32,11 @@ std::vector<Tensor> evaluate_random(const Opaque::Context& c) {
 Val random_value(OnnxImport& c, const char* distribution, ir::Dims shape, DType type, double offset,
                  double scale) {
   const auto own = static_cast<int64_t>(c.builder().graph().node_count());
-  const int64_t seed = c.has_attr("seed") ? std::bit_cast<int64_t>(c.attr_float("seed", 0)) : own;
+  // Dropout's seed is an integer, that of the others a float.
+  int64_t seed = own;
+  if (c.has_attr("seed"))
+    seed = c.op_type() == "Dropout" ? c.attr_int("seed", 0)
+                                    : std::bit_cast<int64_t>(c.attr_float("seed", 0));
   return c.op("random", {},
               {{"distribution", std::string(distribution)},
                {"shape", std::move(shape)},

@@ -57,7 +57,7 @@ TEST(Mutation, damaged_programs_are_refused_or_sound) {
     } catch (const std::exception& e) {
       ADD_FAILURE() << e.what() << "\n" << text;
     }
-    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5)) << text;
+    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20)) << text;
   }
   EXPECT_GT(accepted, 30);
 }

@@ -62,6 +62,7 @@ class Printer {
     }
     if (!sizes.empty()) text += "sizes " + sizes + "\n";
     for (ir::NodeId id : graph.inputs()) reserve(graph.node(id).name);
+    for (const ir::GraphOutput& o : graph.outputs()) output_names_.emplace(o.value, o.name);
     for (ir::NodeId id = 0; id < graph.node_count(); ++id) text += node(graph, id, "");
     for (const ir::GraphOutput& o : graph.outputs()) {
       const std::string value = names_.at(o.value);
@@ -76,6 +77,15 @@ class Printer {
   void reserve(const std::string& name) {
     if (!used_.insert(name).second)
       fail_user(ErrorKind::unsupported, "the name '{}' stands for two things", name);
+  }
+
+  // The node's own name, else that of the output it becomes.
+  std::string wanted_name(const ir::Node& n, ir::Value value) const {
+    if (!is_plain_name(n.name)) {
+      const auto at = output_names_.find(value);
+      return at == output_names_.end() ? "" : at->second;
+    }
+    return n.outputs.size() == 1 ? n.name : fmt::format("{}_{}", n.name, value.index);
   }
 
   std::string unique(const std::string& wanted, ir::NodeId id) {
@@ -108,8 +118,7 @@ class Printer {
     for (const auto& r : n.regions) call += " " + region(*r, indent);
     std::string targets;
     for (uint32_t k = 0; k < n.outputs.size(); ++k) {
-      const std::string name = unique(
-          n.outputs.size() == 1 || n.name.empty() ? n.name : fmt::format("{}_{}", n.name, k), id);
+      const std::string name = unique(wanted_name(n, {id, k}), id);
       names_[{id, k}] = name;
       targets += fmt::format("{}{}: {}", k ? ", " : "", name, spell_type(n.outputs[k]));
     }
@@ -180,7 +189,7 @@ class Printer {
 
   const PrintOptions& options_;
   std::set<std::string> used_;
-  std::map<ir::Value, std::string> names_;
+  std::map<ir::Value, std::string> names_, output_names_;
 };
 
 }  // namespace

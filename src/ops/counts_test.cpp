@@ -69,6 +69,24 @@ TEST(Counts, triangular_extents_count_exactly) {
   EXPECT_EQ(count(m).flops, 28);
 }
 
+TEST(Counts, every_record_counts_its_samples) {
+  for (const OpDef& def : registry().all())
+    for (const Sample& sample : def.samples) {
+      SCOPED_TRACE(def.name);
+      Builder b;
+      std::vector<Val> inputs;
+      for (const ir::ValueType& type : sample.inputs)
+        inputs.push_back(type.opaque ? Val{}
+                                     : b.constant(Tensor(type.dtype, type.concrete_shape())));
+      b.op_n(def.name, std::move(inputs), sample.attrs);
+      const Counts c = last(b);
+      for (double v : {c.flops, c.transcendental, c.bytes_read, c.bytes_written}) {
+        EXPECT_GE(v, 0);
+        EXPECT_LT(v, 1e9);
+      }
+    }
+}
+
 TEST(Counts, asks_for_symbolic_sizes) {
   Builder b;
   b.op("exp", {b.input("x", {DType::f32, {sym::Expr::symbol("N")}})});

@@ -125,11 +125,16 @@ std::optional<SymbolicTensor> Facts::symbolic(ir::Value value) const {
 void Facts::derive(ir::NodeId id) {
   const ir::Node& node = builder_->graph().node(id);
   if (node.op == "input" || node.op == "constant" || node.op == "barrier") return;
-  try {
-    if (!fold(node, id)) track(node, id);
-  } catch (const UserError&) {
-    // Folding is optional: whatever is wrong with the values shows when the graph runs.
-  }
+  // Both are optional: whatever is wrong with the values shows when the graph runs, and a node
+  // whose inputs are known may still have symbolic sizes.
+  const auto attempt = [&](bool (Facts::*derivation)(const ir::Node&, ir::NodeId)) {
+    try {
+      return (this->*derivation)(node, id);
+    } catch (const UserError&) {
+      return false;
+    }
+  };
+  if (!attempt(&Facts::fold)) attempt(&Facts::track);
 }
 
 bool Facts::fold(const ir::Node& node, ir::NodeId id) {

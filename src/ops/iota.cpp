@@ -28,7 +28,11 @@ std::vector<Val> import_range(OnnxImport& c) {
     return std::vector<Val>{cast(start + steps * delta, type)};
   };
   if (is_float(type)) {
-    const auto number = [&](int k) { return c.value(k).converted(DType::f64).float_at(0); };
+    const auto number = [&](int k) {
+      const Tensor value = c.value(k);
+      if (value.size() != 1) c.fail("start, limit and delta must be scalars");
+      return value.converted(DType::f64).float_at(0);
+    };
     const double start = number(0), limit = number(1), delta = number(2);
     const double length = std::ceil((limit - start) / delta);
     if (!(length < iota_limit)) c.fail("the number of elements is not finite");

@@ -27,9 +27,13 @@ void one_hot_meaning(MeaningBuilder& b) {
 // The depth may have any number type; only a symbolic one must be an integer.
 std::vector<Val> import_one_hot(OnnxImport& c) {
   ir::Dims depth;
-  if (is_float(c.input(1).dtype()))
-    depth = {static_cast<int64_t>(c.value(1).converted(DType::f64).float_at(0))};
-  else depth = c.dims(1);
+  if (is_float(c.input(1).dtype())) {
+    const Tensor value = c.value(1).converted(DType::f64);
+    if (value.size() != 1) c.fail("the depth must be one number");
+    depth = {float_to_integer(value.float_at(0), DType::i64)};
+  } else {
+    depth = c.dims(1);
+  }
   return {c.op("one_hot", {c.input(0), c.input(2)},
                {{"depth", depth}, {"axis", c.attr_int("axis", -1)}})};
 }

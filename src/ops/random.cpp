@@ -71,8 +71,13 @@ std::vector<Val> import_bernoulli(OnnxImport& c) {
 // Kept elements are scaled up, so that the mean stays.
 std::vector<Val> import_dropout(OnnxImport& c) {
   const Val x = c.input(0);
-  const bool training = c.has_input(2) && c.value(2).integer_at(0) != 0;
-  const double ratio = c.has_input(1) ? c.value(1).converted(DType::f64).float_at(0) : 0.5;
+  const auto number = [&](int k) {
+    const Tensor value = c.value(k).converted(DType::f64);
+    if (value.size() != 1) c.fail(fmt::format("input {} must be one number", k));
+    return value.float_at(0);
+  };
+  const bool training = c.has_input(2) && number(2) != 0;
+  const double ratio = c.has_input(1) ? number(1) : 0.5;
   if (!(ratio >= 0 && ratio < 1)) c.fail(fmt::format("ratio = {}", ratio));
   if (!training || ratio == 0)
     return {c.op("identity", {x}), expand(c.builder().scalar(1, DType::boolean), x.shape())};

@@ -19,7 +19,8 @@ struct ResizeRequest {
   ir::AttrMap attrs;
 };
 
-std::vector<double> resize_reals(const Tensor& tensor) {
+std::vector<double> resize_reals(const Tensor& given) {
+  const Tensor tensor = given.converted(DType::f64);
   std::vector<double> values;
   for (int64_t i = 0; i < tensor.size(); ++i) values.push_back(tensor.float_at(i));
   return values;

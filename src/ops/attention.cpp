@@ -104,19 +104,21 @@ std::vector<Val> decompose_attention(Decomposition& d) {
     k = concat({d.in(4), k}, 2);
     v = concat({d.in(5), v}, 2);
   }
-  Val scaled_q = q, scaled_k = transpose(k, {0, 1, 3, 2});
+  double scale = 0;
   if (d.has_attr("scale")) {
-    const double root = std::sqrt(d.real("scale"));
-    scaled_q = q * root;
-    scaled_k = scaled_k * root;
-  } else if (const auto size = q.dim(3).constant()) {
-    const double root = 1 / std::sqrt(std::sqrt(static_cast<double>(*size)));
-    scaled_q = q * root;
-    scaled_k = scaled_k * root;
+    scale = d.real("scale");
   } else {
-    d.fail("the head size must be known, or scale given");
+    const auto size = q.dim(3).constant();
+    if (!size) d.fail("the head size must be known, or scale given");
+    scale = 1 / std::sqrt(static_cast<double>(*size));
   }
-  const Val product = attention_product(scaled_q, scaled_k);
+  // In half precision the product could overflow before it is scaled; elsewhere one factor on the
+  // scores is less work than one on each operand.
+  const bool early = type == DType::f16 || type == DType::bf16;
+  const Val keys = transpose(k, {0, 1, 3, 2});
+  const double root = std::sqrt(scale);
+  const Val raw = early ? attention_product(q * root, keys * root) : attention_product(q, keys);
+  const Val product = early || scale == 1 ? raw : raw * scale;
   const double softcap = d.real("softcap");
   const Val capped = softcap > 0 ? tanh(product / softcap) * softcap : product;
   const Val bias = attention_bias(d, q, k, past);
@@ -195,25 +197,32 @@ void export_attention(OnnxExport& c) {
 
 OpDef attention() {
   const ir::ValueType q{DType::f32, {2, 4, 3, 8}}, k{DType::f32, {2, 2, 5, 8}},
-      mask{DType::boolean, {3, 5}}, long_mask{DType::f32, {3, 7}},
-      past{DType::f32, {2, 2, 2, 8}}, flat{DType::f32, {2, 3, 8}};
+      mask{DType::boolean, {3, 5}}, long_mask{DType::f32, {3, 7}}, past{DType::f32, {2, 2, 2, 8}},
+      flat{DType::f32, {2, 3, 8}};
   const int64_t one = 1, two = 2;
   const auto number = [](const char* name, int64_t value) {
     return AttrDef{.name = name, .default_value = value};
   };
   return {
       .name = "attention",
-      .doc = "softmax(q·kᵀ · scale + bias)·v over heads (Vaswani et al., 2017) with grouped key and "
-             "value heads; also the extended keys and values and the scores.",
-      .inputs = {{"q"}, {"k"}, {"v"}, {"attn_mask", true}, {"past_key", true},
-                 {"past_value", true}, {"nonpad_kv_seqlen", true}},
+      .doc =
+          "softmax(q·kᵀ · scale + bias)·v over heads (Vaswani et al., 2017) with grouped key and "
+          "value heads; also the extended keys and values and the scores.",
+      .inputs = {{"q"},
+                 {"k"},
+                 {"v"},
+                 {"attn_mask", true},
+                 {"past_key", true},
+                 {"past_value", true},
+                 {"nonpad_kv_seqlen", true}},
       .attrs = {number("is_causal", 0),
                 {.name = "q_num_heads", .optional = true},
                 {.name = "kv_num_heads", .optional = true},
                 {.name = "scale", .kind = ir::AttrKind::real, .optional = true},
                 {.name = "softcap", .kind = ir::AttrKind::real, .default_value = 0.0},
                 {.name = "softmax_precision", .kind = ir::AttrKind::dtype, .optional = true},
-                number("qk_matmul_output_mode", 0), number("left_window_size", -1),
+                number("qk_matmul_output_mode", 0),
+                number("left_window_size", -1),
                 number("right_window_size", -1)},
       .decompose = decompose_attention,
       .onnx = {{.op = "Attention",
@@ -223,7 +232,8 @@ OpDef attention() {
                {.op = "FlexAttention",
                 .domain = "ai.onnx.preview",
                 .import = import_flex_attention}},
-      .samples = {{{q, k, k, mask}}, {{q, k, k, long_mask, past, past}, {{"is_causal", one}}},
+      .samples = {{{q, k, k, mask}},
+                  {{q, k, k, long_mask, past, past}, {{"is_causal", one}}},
                   {{flat, flat, flat}, {{"q_num_heads", two}, {"kv_num_heads", two}}}},
   };
 }

@@ -26,6 +26,7 @@
 #include "codegen/emit_scalar.h"
 #include "codegen/emitter.h"
 #include "codegen/loop_kernel.h"
+#include "codegen/simplify.h"
 #include "ops/counts.h"
 
 namespace tessera::codegen {
@@ -99,7 +100,8 @@ std::unique_ptr<llvm::MemoryBuffer> compile_module(std::span<Job> jobs,
   module.setTargetTriple(machine.getTargetTriple().str());
   const bool wide = machine.getTargetFeatureString().contains("+avx512f");
   for (Job& job : jobs) {
-    LoopNest nest(*job.meaning, wide ? 16 : 8);
+    const ir::Meaning meaning = with_small_divisions(*job.meaning);
+    LoopNest nest(meaning, wide ? 16 : 8);
     llvm::IRBuilder<> builder(context);
     Emitter(nest, builder, module).emit(job.name);
     const ops::Counts counts = ops::count(*job.meaning);

@@ -35,5 +35,45 @@ TEST(LoopKernel, computes_every_sample_like_the_tree_walker) {
   }
 }
 
+// The samples of elementwise records and reductions in other float types.
+TEST(LoopKernel, computes_in_every_float_type) {
+  for (const OpDef& def : ops::registry().all()) {
+    if (!def.meaning || def.samples.empty()) continue;
+    for (DType type : {DType::f64, DType::f16, DType::bf16}) {
+      SCOPED_TRACE(fmt::format("{} of {}", def.name, to_string(type)));
+      std::vector<ir::ValueType> retyped = def.samples[0].inputs;
+      bool changed = false;
+      for (ir::ValueType& t : retyped)
+        if (t.dtype == DType::f32) t.dtype = type, changed = true;
+      ops::InputTypes types;
+      for (const ir::ValueType& t : retyped) types.push_back(&t);
+      ir::Meaning meaning;
+      try {
+        meaning = ops::instantiate(def, types, def.samples[0].attrs);
+      } catch (const UserError&) {
+        continue;  // the record wants f32
+      }
+      if (!changed || !one_shape(meaning)) continue;
+      EXPECT_EQ(check_meaning(meaning, Numbers::usual, 7, 64), "");
+    }
+  }
+}
+
+// A group's statistics, read through the reshapes of a group normalization.
+TEST(LoopKernel, takes_what_varies_fast_out_of_divisions) {
+  ir::Meaning meaning;
+  meaning.pool = std::make_unique<ir::ExprPool>();
+  ir::ExprPool& pool = *meaning.pool;
+  meaning.inputs = {{DType::f32, {8, 5, 7}}, {DType::f32, {4}}};
+  std::vector<ir::Expr> i;
+  for (uint32_t k = 0; k < 3; ++k) i.push_back(pool.variable({ir::Var::Kind::output, k}));
+  const ir::Expr flat = (i[0] * 5 + i[1]) * 7 + i[2];
+  const std::vector<ir::Expr> group{floor_div(flat, pool.integer(70))};
+  const ir::Expr rest = cast(mod(flat, pool.integer(70)), DType::f32);
+  meaning.outputs.push_back(
+      {{8, 5, 7}, pool.read(0, DType::f32, i) - pool.read(1, DType::f32, group) + rest});
+  EXPECT_EQ(check_meaning(meaning, Numbers::usual, 1, 4, 3), "");
+}
+
 }  // namespace
 }  // namespace tessera::codegen

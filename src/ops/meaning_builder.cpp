@@ -21,8 +21,9 @@ const Size& TensorArg::dim(int axis) const {
 }
 
 Expr TensorArg::at(std::span<const Expr> indices) const {
-  TESSERA_CHECK(static_cast<int>(indices.size()) == rank(), "{}: {} indices into rank {}",
-                builder_->def().name, indices.size(), rank());
+  // Reading with a number of indices states the rank that the operator expects.
+  builder_->check(static_cast<int>(indices.size()) == rank(), "input {} has rank {}, expected {}",
+                  number_, rank(), indices.size());
   return builder_->pool().read(number_, type(), indices);
 }
 

@@ -7,7 +7,7 @@ namespace tessera::ops::records {
 OpDef max() {
   return variadic_record(
       {.name = "max",
-       .doc = "The greatest of the inputs, elementwise under NumPy broadcasting; NaN if any is NaN.",
+       .doc = "The greatest input, elementwise under NumPy broadcasting; NaN if any is NaN.",
        .onnx_op = "Max",
        .since = 6,
        .domain = Domain::numbers,

@@ -7,7 +7,7 @@ namespace tessera::ops::records {
 OpDef min() {
   return variadic_record(
       {.name = "min",
-       .doc = "The least of the inputs, elementwise under NumPy broadcasting; NaN if any is NaN.",
+       .doc = "The least input, elementwise under NumPy broadcasting; NaN if any is NaN.",
        .onnx_op = "Min",
        .since = 6,
        .domain = Domain::numbers,

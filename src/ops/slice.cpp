@@ -22,8 +22,9 @@ Size slice_bound(MeaningBuilder& b, Size bound, const Size& extent, const Size& 
     if (*number < -std::numeric_limits<int64_t>::max() / 2) return low;
     bound = bound + extent;
   }
-  const auto above = (high - bound).constant(), below = (bound - low).constant();
+  const auto above = (high - bound).constant();
   if (above && *above < 0) return high;
+  const auto below = (bound - low).constant();
   if (below && *below < 0) return low;
   if (!below) b.require_at_least(bound, low, "a symbolic slice bound must not be negative");
   if (!above) b.require_at_least(high, bound, "a symbolic slice bound must lie inside the axis");

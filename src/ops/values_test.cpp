@@ -60,6 +60,7 @@ TEST(Values, slice_clamps_and_steps_like_onnx) {
   EXPECT_EQ(sliced(-100, INT64_MIN, -1), (Numbers{1}));
   EXPECT_EQ(sliced(3, 1, 1), Numbers{});
   EXPECT_EQ(sliced(0, 5, INT32_MAX), (Numbers{1}));
+  EXPECT_EQ(sliced(-1, INT64_MAX, -1), Numbers{});
   EXPECT_THROW(sliced(0, 5, 0), UserError);
 }
 

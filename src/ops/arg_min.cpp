@@ -9,8 +9,8 @@ std::vector<Val> decompose_arg_min(Decomposition& d) {
   const Val x = d.in(0);
   const int64_t axis = d.axis("axis", x.rank());
   const Val extreme = reduce("reduce_min", x, {axis});
-  const Val index = d.op("index_of", {x, extreme},
-                         {{"axis", axis}, {"last", d.integer("select_last_index")}});
+  const Val index =
+      d.op("index_of", {x, extreme}, {{"axis", axis}, {"last", d.integer("select_last_index")}});
   return {d.flag("keepdims") ? index : squeeze(index, {axis})};
 }
 
@@ -26,9 +26,10 @@ OpDef arg_min() {
                 {.name = "select_last_index", .default_value = int64_t{0}}},
       .decompose = decompose_arg_min,
       .onnx = {{.op = "ArgMin",
-                .export_ = [](OnnxExport& c) {
-                  export_as(c, "ArgMin", {{"select_last_index", 12}});
-                }}},
+                .export_ =
+                    [](OnnxExport& c) {
+                      export_as(c, "ArgMin", {{"select_last_index", 12}});
+                    }}},
       .samples = {sample({3, 5}),
                   sample({2, 3, 4}, DType::f32, {{"axis", int64_t{-1}}, {"keepdims", int64_t{0}}}),
                   sample({2, 3, 4}, DType::i32, {{"select_last_index", int64_t{1}}})},

@@ -12,9 +12,9 @@ Expr average_pool_count(MeaningBuilder& b, const Windows& windows, std::span<con
   for (int axis = 0; axis < windows.rank(); ++axis) {
     const bool beyond = windows.ceil && windows.strides[axis] != 1;
     if (beyond || (!include_pad && windows.may_leave(axis)))
-      count = count * windows.elements_within(axis, i[axis + 2],
-                                              include_pad ? windows.begin[axis] : 0,
-                                              include_pad ? windows.end[axis] : 0);
+      count =
+          count * windows.elements_within(axis, i[axis + 2], include_pad ? windows.begin[axis] : 0,
+                                          include_pad ? windows.end[axis] : 0);
     else count = count * windows.kernel[axis];
   }
   return count;
@@ -67,13 +67,20 @@ OpDef average_pool() {
       .meaning = average_pool_meaning,
       .onnx = {{.op = "AveragePool",
                 .import = import_average_pool,
-                .export_ = [](OnnxExport& c) { export_as(c, "AveragePool", {{"ceil_mode", 10}, {"dilations", 19}}); }}},
+                .export_ =
+                    [](OnnxExport& c) {
+                      export_as(c, "AveragePool", {{"ceil_mode", 10}, {"dilations", 19}});
+                    }}},
       .samples = {sample({1, 2, 6, 6}, DType::f32,
-                         {{"kernel_shape", Ints{3, 3}}, {"strides", Ints{2, 2}},
+                         {{"kernel_shape", Ints{3, 3}},
+                          {"strides", Ints{2, 2}},
                           {"pads", Ints{1, 1, 1, 1}}}),
                   sample({1, 2, 7}, DType::f32,
-                         {{"kernel_shape", Ints{3}}, {"strides", Ints{2}}, {"pads", Ints{1, 0}},
-                          {"ceil_mode", int64_t{1}}, {"count_include_pad", int64_t{1}}})},
+                         {{"kernel_shape", Ints{3}},
+                          {"strides", Ints{2}},
+                          {"pads", Ints{1, 0}},
+                          {"ceil_mode", int64_t{1}},
+                          {"count_include_pad", int64_t{1}}})},
   };
 }
 

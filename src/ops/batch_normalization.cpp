@@ -39,9 +39,9 @@ std::vector<Val> import_batch_normalization_training(OnnxImport& c) {
   const DType type = mean.dtype();
   const Val current_mean = cast(reshape(batch_mean, channels), type);
   const Val current_variance = cast(reshape(batch_variance, channels), type);
-  const Val y = c.op("batch_normalization",
-                     {x, c.input(1), c.input(2), current_mean, current_variance},
-                     {{"epsilon", c.attr_float("epsilon", 1e-5)}});
+  const Val y =
+      c.op("batch_normalization", {x, c.input(1), c.input(2), current_mean, current_variance},
+           {{"epsilon", c.attr_float("epsilon", 1e-5)}});
   return {y, mean * momentum + current_mean * (1 - momentum),
           variance * momentum + current_variance * (1 - momentum)};
 }
@@ -52,8 +52,7 @@ std::vector<Val> import_batch_normalization(OnnxImport& c) {
     c.unsupported("statistics per element (spatial = 0)");
   for (int k = 1; k < c.output_count(); ++k)
     if (c.wants_output(k)) c.unsupported("outputs of training before operator set 14");
-  return {c.op("batch_normalization",
-               {c.input(0), c.input(1), c.input(2), c.input(3), c.input(4)},
+  return {c.op("batch_normalization", {c.input(0), c.input(1), c.input(2), c.input(3), c.input(4)},
                {{"epsilon", c.attr_float("epsilon", 1e-5)}})};
 }
 
@@ -62,7 +61,9 @@ std::vector<Val> import_batch_normalization(OnnxImport& c) {
 OpDef batch_normalization() {
   return {
       .name = "batch_normalization",
-      .doc = "(x − mean) / √(variance + epsilon) · scale + bias along axis 1 (Ioffe and Szegedy, 2015).",
+      .doc =
+          "(x − mean) / √(variance + epsilon) · scale + bias along axis 1 (Ioffe and Szegedy, "
+          "2015).",
       .inputs = {{"x"}, {"scale"}, {"bias"}, {"mean"}, {"variance"}},
       .attrs = {{.name = "epsilon", .kind = ir::AttrKind::real, .default_value = 1e-5}},
       .meaning = batch_normalization_meaning,

@@ -15,8 +15,8 @@ std::vector<Val> decompose_causal_conv_with_state(Decomposition& d) {
   const auto channels = w.dim(0).constant();
   d.check(channels.has_value(), "weights of symbolic size");
   const sym::Expr past = w.dim(2) - 1;
-  const Val before = d.has(3) ? d.in(3)
-                              : expand(d.scalar(0, x.dtype()), {x.dim(0), x.dim(1), past});
+  const Val before =
+      d.has(3) ? d.in(3) : expand(d.scalar(0, x.dtype()), {x.dim(0), x.dim(1), past});
   const Val padded = concat({before, x}, 2);
   std::vector<Val> operands{padded, w};
   if (d.has(2)) operands.push_back(d.in(2));
@@ -33,16 +33,17 @@ std::vector<Val> decompose_causal_conv_with_state(Decomposition& d) {
 OpDef causal_conv_with_state() {
   return {
       .name = "causal_conv_with_state",
-      .doc = "Depthwise causal convolution of x[N,C,L] with w[C,1,K], optionally with Swish; also "
-             "the last K − 1 positions.",
+      .doc =
+          "Depthwise causal convolution of x[N,C,L] with w[C,1,K], optionally with Swish; also "
+          "the last K − 1 positions.",
       .inputs = {{"x"}, {"w"}, {"bias", true}, {"past_state", true}},
-      .attrs = {{.name = "activation", .kind = ir::AttrKind::string,
+      .attrs = {{.name = "activation",
+                 .kind = ir::AttrKind::string,
                  .default_value = std::string("none")}},
       .decompose = decompose_causal_conv_with_state,
       .onnx = {{.op = "CausalConvWithState", .since = 27}},
-      .samples = {sample({{2, 3, 5}, {3, 1, 4}}),
-                  sample({{2, 3, 5}, {3, 1, 2}, {3}, {2, 3, 1}},
-                         {{"activation", std::string("silu")}})},
+      .samples = {sample({{2, 3, 5}, {3, 1, 4}}), sample({{2, 3, 5}, {3, 1, 2}, {3}, {2, 3, 1}},
+                                                         {{"activation", std::string("silu")}})},
   };
 }
 

@@ -51,7 +51,8 @@ std::vector<Val> import_conv(OnnxImport& c) {
     if (!extent) c.unsupported("weights of symbolic kernel size");
     kernel.push_back(*extent);
   }
-  if (c.attr_ints("kernel_shape", kernel) != kernel) c.fail("kernel_shape differs from the weights");
+  if (c.attr_ints("kernel_shape", kernel) != kernel)
+    c.fail("kernel_shape differs from the weights");
   ir::AttrMap attrs = import_windows(c, {x.begin() + 2, x.end()}, kernel);
   if (const int64_t group = c.attr_int("group", 1); group != 1) attrs.emplace("group", group);
   std::vector<Val> inputs{c.input(0), c.input(1)};

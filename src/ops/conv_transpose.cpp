@@ -75,8 +75,9 @@ std::vector<Val> import_conv_transpose(OnnxImport& c) {
   for (size_t a = 0; (same || !wanted.empty()) && a < rank; ++a) {
     if (!wanted.empty() && wanted.size() != rank) c.fail("output_shape has the wrong length");
     const sym::Expr target = wanted.empty() ? x[a + 2] * strides[a] : sym::Expr(wanted[a]);
-    const auto total = ((x[a + 2] - 1) * strides[a] + extra[a] + (w[a + 2] - 1) * dilations[a] + 1 -
-                        target).constant();
+    const auto total =
+        ((x[a + 2] - 1) * strides[a] + extra[a] + (w[a + 2] - 1) * dilations[a] + 1 - target)
+            .constant();
     if (!total) c.unsupported("an output shape given for symbolic extents");
     const int64_t half = sym::floor_div(*total, 2);
     pads[a] = mode == "SAME_UPPER" ? half : *total - half;
@@ -98,8 +99,8 @@ std::vector<Val> import_conv_transpose(OnnxImport& c) {
 OpDef conv_transpose() {
   using Ints = std::vector<int64_t>;
   std::vector<AttrDef> attrs = window_attrs();
-  attrs.push_back({.name = "output_padding", .kind = ir::AttrKind::integers,
-                   .default_value = Ints{}});
+  attrs.push_back(
+      {.name = "output_padding", .kind = ir::AttrKind::integers, .default_value = Ints{}});
   attrs.push_back({.name = "group", .default_value = int64_t{1}});
   return {
       .name = "conv_transpose",
@@ -110,9 +111,9 @@ OpDef conv_transpose() {
       .onnx = {{.op = "ConvTranspose",
                 .import = import_conv_transpose,
                 .export_ = [](OnnxExport& c) { export_as(c, "ConvTranspose"); }}},
-      .samples = {sample({{1, 2, 3, 3}, {2, 3, 3, 3}, {3}},
-                         {{"strides", Ints{2, 2}}, {"pads", Ints{1, 1, 1, 1}},
-                          {"output_padding", Ints{1, 1}}}),
+      .samples = {sample({{1, 2, 3, 3}, {2, 3, 3, 3}, {3}}, {{"strides", Ints{2, 2}},
+                                                             {"pads", Ints{1, 1, 1, 1}},
+                                                             {"output_padding", Ints{1, 1}}}),
                   sample({{1, 4, 5}, {4, 2, 2}}, {{"group", int64_t{2}}, {"dilations", Ints{2}}})},
   };
 }

@@ -59,8 +59,9 @@ OpDef dequantize_linear() {
   const ir::ValueType x{DType::i8, {4, 6}}, scalar{DType::f32, {}}, row{DType::f32, {6}};
   return {
       .name = "dequantize_linear",
-      .doc = "(x − zero_point) · scale; one scale for all, for each index of `axis`, or for each "
-             "block of `block_size` indices.",
+      .doc =
+          "(x − zero_point) · scale; one scale for all, for each index of `axis`, or for each "
+          "block of `block_size` indices.",
       .inputs = {{"x"}, {"scale"}, {"zero_point", true}},
       .attrs = {{.name = "axis", .default_value = int64_t{1}},
                 {.name = "block_size", .default_value = int64_t{0}},
@@ -70,7 +71,8 @@ OpDef dequantize_linear() {
                 .since = 10,
                 .import = import_dequantize_linear,
                 .export_ = export_dequantize_linear}},
-      .samples = {{{x, scalar, {DType::i8, {}}}}, {{x, row}},
+      .samples = {{{x, scalar, {DType::i8, {}}}},
+                  {{x, row}},
                   {{x, {DType::f32, {2, 6}}}, {{"axis", int64_t{0}}, {"block_size", int64_t{2}}}}},
   };
 }

@@ -22,9 +22,8 @@ void gemm_meaning(MeaningBuilder& b) {
       b.require_equal(joint[axis], shape[axis], "c does not broadcast to the product");
   }
   b.output(shape, [&](std::span<const Expr> i) {
-    Expr total = b.sum(k, [&](Expr r) {
-      return (tx ? x(r, i[0]) : x(i[0], r)) * (ty ? y(i[1], r) : y(r, i[1]));
-    });
+    Expr total = b.sum(
+        k, [&](Expr r) { return (tx ? x(r, i[0]) : x(i[0], r)) * (ty ? y(i[1], r) : y(r, i[1])); });
     if (alpha != 1) total = total * alpha;
     if (!b.has(2) || beta == 0) return total;
     const Expr c = b.in(2).broadcast_at(i);

@@ -83,8 +83,8 @@ struct GridSampler {
 
 void grid_sample_meaning(MeaningBuilder& b) {
   const std::string mode = b.string("mode");
-  GridSampler s{b, b.in(0), b.in(1), b.flag("align_corners"), mode == "cubic",
-                b.string("padding_mode")};
+  GridSampler s{
+      b, b.in(0), b.in(1), b.flag("align_corners"), mode == "cubic", b.string("padding_mode")};
   b.check(mode == "nearest" || mode == "linear" || mode == "cubic", "unknown mode '{}'", mode);
   b.check(s.padding == "zeros" || s.padding == "border" || s.padding == "reflection",
           "unknown padding mode '{}'", s.padding);
@@ -107,7 +107,9 @@ void grid_sample_meaning(MeaningBuilder& b) {
 std::vector<Val> import_grid_sample_16(OnnxImport& c) {
   const std::string mode = c.attr_string("mode", "bilinear");
   return {c.op("grid_sample", {c.input(0), c.input(1)},
-               {{"mode", mode == "bilinear" ? "linear" : mode == "bicubic" ? "cubic" : mode},
+               {{"mode", mode == "bilinear"  ? "linear"
+                         : mode == "bicubic" ? "cubic"
+                                             : mode},
                 {"padding_mode", c.attr_string("padding_mode", "zeros")},
                 {"align_corners", c.attr_int("align_corners", 0)}})};
 }
@@ -121,9 +123,11 @@ OpDef grid_sample() {
       .name = "grid_sample",
       .doc = "x interpolated at the positions of a grid that spans [−1, 1] along every axis.",
       .inputs = {{"x"}, {"grid"}},
-      .attrs = {{.name = "mode", .kind = ir::AttrKind::string,
+      .attrs = {{.name = "mode",
+                 .kind = ir::AttrKind::string,
                  .default_value = std::string("linear")},
-                {.name = "padding_mode", .kind = ir::AttrKind::string,
+                {.name = "padding_mode",
+                 .kind = ir::AttrKind::string,
                  .default_value = std::string("zeros")},
                 {.name = "align_corners", .default_value = int64_t{0}}},
       .meaning = grid_sample_meaning,

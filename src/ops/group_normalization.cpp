@@ -51,8 +51,9 @@ void export_group_normalization(OnnxExport& c) {
 OpDef group_normalization() {
   return {
       .name = "group_normalization",
-      .doc = "(x − mean) / √(variance + epsilon) · scale + bias with statistics of groups of "
-             "channels (Wu and He, 2018).",
+      .doc =
+          "(x − mean) / √(variance + epsilon) · scale + bias with statistics of groups of "
+          "channels (Wu and He, 2018).",
       .inputs = {{"x"}, {"scale"}, {"bias"}},
       .attrs = {{.name = "num_groups"},
                 {.name = "epsilon", .kind = ir::AttrKind::real, .default_value = 1e-5},

@@ -56,7 +56,8 @@ OpDef gru() {
   attrs.push_back({.name = "linear_before_reset", .default_value = int64_t{0}});
   return {
       .name = "gru",
-      .doc = "Gated recurrent unit over a sequence (Cho et al., 2014); y and the last hidden state.",
+      .doc =
+          "Gated recurrent unit over a sequence (Cho et al., 2014); y and the last hidden state.",
       .inputs = {{"x"}, {"w"}, {"r"}, {"b", true}, {"sequence_lens", true}, {"initial_h", true}},
       .attrs = attrs,
       .decompose = decompose_gru,

@@ -20,7 +20,8 @@ std::vector<Val> import_hardmax_1(OnnxImport& c) {
   const Val x = c.input(0);
   const int axis = normalize_axis(c.attr_int("axis", 1), std::max(1, x.rank()), "Hardmax: axis");
   const ir::Dims shape = x.shape();
-  const ir::Dims outer(shape.begin(), shape.begin() + axis), inner(shape.begin() + axis, shape.end());
+  const ir::Dims outer(shape.begin(), shape.begin() + axis),
+      inner(shape.begin() + axis, shape.end());
   const Val flat = reshape(x, {sym::product(outer), sym::product(inner)});
   return {reshape(c.op("hardmax", {flat}, {{"axis", int64_t{1}}}), shape)};
 }

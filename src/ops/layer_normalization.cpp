@@ -44,8 +44,9 @@ void export_layer_normalization(OnnxExport& c) {
 OpDef layer_normalization() {
   return {
       .name = "layer_normalization",
-      .doc = "(x − mean) / √(variance + epsilon) · scale + bias over the axes from `axis` on; also "
-             "the mean and the inverse deviation (Ba et al., 2016).",
+      .doc =
+          "(x − mean) / √(variance + epsilon) · scale + bias over the axes from `axis` on; also "
+          "the mean and the inverse deviation (Ba et al., 2016).",
       .inputs = {{"x"}, {"scale"}, {"bias", true}},
       .attrs = {{.name = "axis", .default_value = int64_t{-1}},
                 {.name = "epsilon", .kind = ir::AttrKind::real, .default_value = 1e-5},

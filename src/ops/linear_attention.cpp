@@ -71,10 +71,11 @@ std::vector<Val> decompose_linear_attention(Decomposition& d) {
   std::vector<Val> arguments{in.state, in.q, in.k, in.v};
   if (gated) arguments.push_back(in.decay);
   if (delta) arguments.push_back(in.beta);
-  const auto results = d.builder().op_n(
-      "scan", arguments,
-      {{"states", int64_t{1}}, {"scans", static_cast<int64_t>(arguments.size()) - 1},
-       {"length", ir::Dims{query.dim(1)}}}, {linear_attention_body(in)});
+  const auto results = d.builder().op_n("scan", arguments,
+                                        {{"states", int64_t{1}},
+                                         {"scans", static_cast<int64_t>(arguments.size()) - 1},
+                                         {"length", ir::Dims{query.dim(1)}}},
+                                        {linear_attention_body(in)});
   double scale = d.real("scale");
   if (scale == 0) {
     d.check(keys.constant().has_value(), "the key size must be known, or scale given");
@@ -92,21 +93,24 @@ OpDef linear_attention() {
   const int64_t two = 2;
   return {
       .name = "linear_attention",
-      .doc = "Attention by a recurrent matrix state with rule linear, gated, delta or gated_delta "
-             "(Yang et al., 2024); also the last state.",
-      .inputs = {{"query"}, {"key"}, {"value"}, {"past_state", true}, {"decay", true},
-                 {"beta", true}},
+      .doc =
+          "Attention by a recurrent matrix state with rule linear, gated, delta or gated_delta "
+          "(Yang et al., 2024); also the last state.",
+      .inputs =
+          {{"query"}, {"key"}, {"value"}, {"past_state", true}, {"decay", true}, {"beta", true}},
       .attrs = {{.name = "q_num_heads"},
                 {.name = "kv_num_heads"},
                 {.name = "scale", .kind = ir::AttrKind::real, .default_value = 0.0},
-                {.name = "update_rule", .kind = ir::AttrKind::string,
+                {.name = "update_rule",
+                 .kind = ir::AttrKind::string,
                  .default_value = std::string("gated_delta")}},
       .decompose = decompose_linear_attention,
       .onnx = {{.op = "LinearAttention", .since = 27, .ignored = {"chunk_size"}}},
-      .samples = {{{x, x, x, {DType::f32, {2, 2, 4, 4}}, gate, gate},
-                   {{"q_num_heads", two}, {"kv_num_heads", two}}},
-                  {{x, x, x}, {{"q_num_heads", two}, {"kv_num_heads", two},
-                               {"update_rule", std::string("linear")}}}},
+      .samples =
+          {{{x, x, x, {DType::f32, {2, 2, 4, 4}}, gate, gate},
+            {{"q_num_heads", two}, {"kv_num_heads", two}}},
+           {{x, x, x},
+            {{"q_num_heads", two}, {"kv_num_heads", two}, {"update_rule", std::string("linear")}}}},
   };
 }
 

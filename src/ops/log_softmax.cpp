@@ -17,7 +17,8 @@ std::vector<Val> import_log_softmax_1(OnnxImport& c) {
   const Val x = c.input(0);
   const int axis = normalize_axis(c.attr_int("axis", 1), std::max(1, x.rank()), "LogSoftmax: axis");
   const ir::Dims shape = x.shape();
-  const ir::Dims outer(shape.begin(), shape.begin() + axis), inner(shape.begin() + axis, shape.end());
+  const ir::Dims outer(shape.begin(), shape.begin() + axis),
+      inner(shape.begin() + axis, shape.end());
   const Val flat = reshape(x, {sym::product(outer), sym::product(inner)});
   return {reshape(c.op("log_softmax", {flat}, {{"axis", int64_t{1}}}), shape)};
 }

@@ -73,7 +73,10 @@ OpDef lp_pool() {
       .onnx = {{.op = "LpPool",
                 .since = 2,
                 .import = import_lp_pool,
-                .export_ = [](OnnxExport& c) { export_as(c, "LpPool", {{"ceil_mode", 18}, {"dilations", 18}}); }},
+                .export_ =
+                    [](OnnxExport& c) {
+                      export_as(c, "LpPool", {{"ceil_mode", 18}, {"dilations", 18}});
+                    }},
                {.op = "GlobalLpPool", .since = 2, .import = import_global_lp_pool}},
       .samples = {sample({1, 2, 6, 6}, DType::f32,
                          {{"kernel_shape", Ints{3, 3}}, {"pads", Ints{1, 1, 1, 1}}}),

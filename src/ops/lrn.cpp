@@ -29,8 +29,9 @@ void lrn_meaning(MeaningBuilder& b) {
 OpDef lrn() {
   return {
       .name = "lrn",
-      .doc = "x / (bias + alpha / size · Σ x²)^beta over `size` neighbouring channels "
-             "(Krizhevsky et al., 2012).",
+      .doc =
+          "x / (bias + alpha / size · Σ x²)^beta over `size` neighbouring channels "
+          "(Krizhevsky et al., 2012).",
       .inputs = {{"x"}},
       .attrs = {{.name = "size"},
                 {.name = "alpha", .kind = ir::AttrKind::real, .default_value = 1e-4},

@@ -43,10 +43,17 @@ OpDef lstm() {
   attrs.push_back({.name = "input_forget", .default_value = int64_t{0}});
   return {
       .name = "lstm",
-      .doc = "Long short-term memory over a sequence (Hochreiter and Schmidhuber, 1997) with "
-             "optional peepholes; y, the last hidden and the last cell state.",
-      .inputs = {{"x"}, {"w"}, {"r"}, {"b", true}, {"sequence_lens", true}, {"initial_h", true},
-                 {"initial_c", true}, {"p", true}},
+      .doc =
+          "Long short-term memory over a sequence (Hochreiter and Schmidhuber, 1997) with "
+          "optional peepholes; y, the last hidden and the last cell state.",
+      .inputs = {{"x"},
+                 {"w"},
+                 {"r"},
+                 {"b", true},
+                 {"sequence_lens", true},
+                 {"initial_h", true},
+                 {"initial_c", true},
+                 {"p", true}},
       .attrs = attrs,
       .decompose = decompose_lstm,
       .onnx = {rnn_onnx_form("LSTM")},

@@ -62,12 +62,16 @@ OpDef max_pool() {
       .meaning = max_pool_meaning,
       .onnx = {{.op = "MaxPool",
                 .import = import_max_pool,
-                .export_ = [](OnnxExport& c) { export_as(c, "MaxPool", {{"ceil_mode", 10}, {"dilations", 10}}); }}},
-      .samples = {sample({1, 2, 6, 6}, DType::f32,
-                         {{"kernel_shape", Ints{3, 3}}, {"strides", Ints{2, 2}},
-                          {"pads", Ints{1, 1, 1, 1}}}),
-                  sample({1, 2, 7}, DType::f32, {{"kernel_shape", Ints{2}}, {"strides", Ints{2}},
-                                                 {"ceil_mode", int64_t{1}}})},
+                .export_ =
+                    [](OnnxExport& c) {
+                      export_as(c, "MaxPool", {{"ceil_mode", 10}, {"dilations", 10}});
+                    }}},
+      .samples =
+          {sample(
+               {1, 2, 6, 6}, DType::f32,
+               {{"kernel_shape", Ints{3, 3}}, {"strides", Ints{2, 2}}, {"pads", Ints{1, 1, 1, 1}}}),
+           sample({1, 2, 7}, DType::f32,
+                  {{"kernel_shape", Ints{2}}, {"strides", Ints{2}}, {"ceil_mode", int64_t{1}}})},
   };
 }
 

@@ -21,8 +21,7 @@ std::vector<Val> decompose_negative_log_likelihood_loss(Decomposition& d) {
     ignored = d.op("equal", {labels, d.scalar(label, labels.dtype())});
     index = where(ignored, d.scalar(0, labels.dtype()), labels);
   }
-  const Val picked =
-      d.op("gather_elements", {x, unsqueeze(index, {1})}, {{"axis", int64_t{1}}});
+  const Val picked = d.op("gather_elements", {x, unsqueeze(index, {1})}, {{"axis", int64_t{1}}});
   Val loss = -squeeze(picked, {1});
   Val weight;
   if (d.has(2)) weight = d.op("gather", {d.in(2), index}, {{"axis", int64_t{0}}});
@@ -44,7 +43,8 @@ OpDef negative_log_likelihood_loss() {
       .name = "negative_log_likelihood_loss",
       .doc = "−x(n, label(n, …), …) · weight(label), reduced by `reduction`.",
       .inputs = {{"x"}, {"labels"}, {"weight", true}},
-      .attrs = {{.name = "reduction", .kind = ir::AttrKind::string,
+      .attrs = {{.name = "reduction",
+                 .kind = ir::AttrKind::string,
                  .default_value = std::string("mean")},
                 {.name = "ignore_index", .optional = true}},
       .decompose = decompose_negative_log_likelihood_loss,

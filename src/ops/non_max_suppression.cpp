@@ -25,8 +25,8 @@ bool suppression_overlap(const SuppressionBox& a, const SuppressionBox& b, doubl
   const double width = std::min(a.right, b.right) - std::max(a.left, b.left);
   if (height <= 0 || width <= 0) return false;
   const double common = height * width;
-  const double total = (a.bottom - a.top) * (a.right - a.left) +
-                       (b.bottom - b.top) * (b.right - b.left) - common;
+  const double total =
+      (a.bottom - a.top) * (a.right - a.left) + (b.bottom - b.top) * (b.right - b.left) - common;
   return total > 0 && common / total > threshold;
 }
 
@@ -99,11 +99,14 @@ OpDef non_max_suppression() {
   return {
       .name = "non_max_suppression",
       .doc = "Triples (batch, class, box) of boxes that no better box of their class overlaps.",
-      .inputs = {{"boxes"}, {"scores"}, {"max_output_boxes_per_class", true},
-                 {"iou_threshold", true}, {"score_threshold", true}},
+      .inputs = {{"boxes"},
+                 {"scores"},
+                 {"max_output_boxes_per_class", true},
+                 {"iou_threshold", true},
+                 {"score_threshold", true}},
       .attrs = {{.name = "center_point_box", .default_value = int64_t{0}}},
-      .opaque = Opaque{.infer = infer_non_max_suppression,
-                       .evaluate = evaluate_non_max_suppression},
+      .opaque =
+          Opaque{.infer = infer_non_max_suppression, .evaluate = evaluate_non_max_suppression},
       .onnx = {{.op = "NonMaxSuppression",
                 .since = 10,
                 .import = import_non_max_suppression,

@@ -42,8 +42,8 @@ Expr Windows::guarded(MeaningBuilder& b, std::span<const Expr> positions, Expr i
 
 Expr Windows::elements_within(int axis, Expr window, int64_t before, int64_t after) const {
   const Expr start = window * strides[axis] - begin[axis];
-  const Expr last = min(floor_div(input[axis] + (after - 1) - start, dilations[axis]),
-                        kernel[axis] - 1);
+  const Expr last =
+      min(floor_div(input[axis] + (after - 1) - start, dilations[axis]), kernel[axis] - 1);
   const Expr first = max(-floor_div(start + before, dilations[axis]), 0);
   return last - first + 1;
 }
@@ -79,8 +79,8 @@ Windows windows_of(MeaningBuilder& b, std::vector<Size> input, std::vector<Size>
 std::vector<AttrDef> window_attrs() {
   std::vector<AttrDef> attrs;
   for (const char* name : {"strides", "dilations", "pads"})
-    attrs.push_back({.name = name, .kind = ir::AttrKind::integers,
-                     .default_value = std::vector<int64_t>{}});
+    attrs.push_back(
+        {.name = name, .kind = ir::AttrKind::integers, .default_value = std::vector<int64_t>{}});
   return attrs;
 }
 
@@ -132,8 +132,7 @@ void export_as(OnnxExport& c, const std::string& op, std::initializer_list<AttrS
   for (const AttrSince& a : newer)
     if (c.opset() < a.opset && c.node().attrs.contains(a.name))
       c.unsupported(fmt::format("{} of {} needs operator set {}", a.name, op, a.opset));
-  c.result(c.emit(op, export_inputs(c), c.node().attrs,
-                  static_cast<int>(c.node().outputs.size())));
+  c.result(c.emit(op, export_inputs(c), c.node().attrs, static_cast<int>(c.node().outputs.size())));
 }
 
 }  // namespace tessera::ops

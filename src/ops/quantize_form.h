@@ -31,8 +31,9 @@ inline Expr quantization_parameter(MeaningBuilder& b, const TensorArg& p, std::s
 /// Clamps a float to the range of an integer type of up to 32 bits and converts.
 inline Expr saturate(MeaningBuilder& b, Expr value, DType to) {
   b.check(is_integer(to) && bit_width(to) <= 32, "cannot quantize to {}", to_string(to));
-  return cast(max(min(value, static_cast<double>(max_integer(to))),
-                  static_cast<double>(min_integer(to))), to);
+  return cast(
+      max(min(value, static_cast<double>(max_integer(to))), static_cast<double>(min_integer(to))),
+      to);
 }
 
 /// round(x) + zero_point, saturated to the zero point's type; for decompositions, x in f32.

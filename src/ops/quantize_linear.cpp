@@ -38,7 +38,8 @@ void export_quantize_linear(OnnxExport& c) {
   const bool blocked = std::get<int64_t>(*c.attr("block_size")) != 0;
   const DType to = std::get<DType>(*c.attr("to"));
   const bool typed = !c.has_input(2) && to != DType::u8;
-  if ((blocked || typed) && c.opset() < 21) c.unsupported("this quantization needs operator set 21");
+  if ((blocked || typed) && c.opset() < 21)
+    c.unsupported("this quantization needs operator set 21");
   if (blocked) attrs.emplace("block_size", *c.attr("block_size"));
   if (typed) attrs.emplace("output_dtype", c.onnx_type(to));
   c.result(c.emit("QuantizeLinear", export_inputs(c), attrs));
@@ -50,8 +51,9 @@ OpDef quantize_linear() {
   const ir::ValueType x{DType::f32, {4, 6}}, scalar{DType::f32, {}}, row{DType::f32, {6}};
   return {
       .name = "quantize_linear",
-      .doc = "saturate(round(x / scale) + zero_point), rounding half to even; one scale for all, for "
-             "each index of `axis`, or for each block of `block_size` indices.",
+      .doc =
+          "saturate(round(x / scale) + zero_point), rounding half to even; one scale for all, for "
+          "each index of `axis`, or for each block of `block_size` indices.",
       .inputs = {{"x"}, {"scale"}, {"zero_point", true}},
       .attrs = {{.name = "axis", .default_value = int64_t{1}},
                 {.name = "block_size", .default_value = int64_t{0}},
@@ -61,7 +63,9 @@ OpDef quantize_linear() {
                 .since = 10,
                 .import = import_quantize_linear,
                 .export_ = export_quantize_linear}},
-      .samples = {{{x, scalar, {DType::u8, {}}}}, {{x, row, {DType::i8, {6}}}}, {{x, scalar}},
+      .samples = {{{x, scalar, {DType::u8, {}}}},
+                  {{x, row, {DType::i8, {6}}}},
+                  {{x, scalar}},
                   {{x, {DType::f32, {4, 2}}}, {{"block_size", int64_t{3}}}}},
   };
 }

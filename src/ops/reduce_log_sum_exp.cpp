@@ -15,8 +15,8 @@ std::vector<Val> decompose_reduce_log_sum_exp(Decomposition& d) {
   const DType work = is_float(type) ? type : DType::f64;
   const Val wide = cast(x, work);
   const Val m = reduce("reduce_max", wide, axes);
-  const Val infinite = d.op("equal", {d.op("abs", {m}),
-                                      d.scalar(std::numeric_limits<double>::infinity(), work)});
+  const Val infinite =
+      d.op("equal", {d.op("abs", {m}), d.scalar(std::numeric_limits<double>::infinity(), work)});
   const Val shift = where(infinite, d.scalar(0, work), m);
   Val result = log(reduce("reduce_sum", exp(wide - shift), axes)) + shift;
   if (!d.flag("keepdims")) {
@@ -35,7 +35,8 @@ OpDef reduce_log_sum_exp() {
       .name = "reduce_log_sum_exp",
       .doc = "log Σ exp(x) over `axes` (empty: all), shifted by the maximum.",
       .inputs = {{"x"}},
-      .attrs = {{.name = "axes", .kind = ir::AttrKind::integers,
+      .attrs = {{.name = "axes",
+                 .kind = ir::AttrKind::integers,
                  .default_value = std::vector<int64_t>{}},
                 {.name = "keepdims", .default_value = int64_t{1}}},
       .decompose = decompose_reduce_log_sum_exp,

@@ -5,14 +5,14 @@
 namespace tessera::ops::records {
 
 OpDef reduce_sum_square() {
-  return reduction_record("reduce_sum_square", "Σ x² over `axes`.", "ReduceSumSquare", 18,
-                          [](MeaningBuilder& b, const TensorArg& x, const ReducedAxes& axes,
-                             std::span<const Expr> i) {
-                            return b.reduce(ir::Reduction::sum, axes.extents, [&](auto r) {
-                              const Expr e = x(axes.index(i, r));
-                              return e * e;
-                            });
-                          });
+  return reduction_record(
+      "reduce_sum_square", "Σ x² over `axes`.", "ReduceSumSquare", 18,
+      [](MeaningBuilder& b, const TensorArg& x, const ReducedAxes& axes, std::span<const Expr> i) {
+        return b.reduce(ir::Reduction::sum, axes.extents, [&](auto r) {
+          const Expr e = x(axes.index(i, r));
+          return e * e;
+        });
+      });
 }
 
 }  // namespace tessera::ops::records

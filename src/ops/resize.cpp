@@ -42,8 +42,9 @@ std::vector<Val> decompose_resize(Decomposition& d) {
                           ? 0x1p64
                           : static_cast<double>(max_integer(x.dtype()));
   const Val rounded = d.op("round", {value});
-  return {cast(d.op("min", {d.op("max", {rounded, d.scalar(low, DType::f32)}),
-                            d.scalar(high, DType::f32)}), x.dtype())};
+  return {cast(
+      d.op("min", {d.op("max", {rounded, d.scalar(low, DType::f32)}), d.scalar(high, DType::f32)}),
+      x.dtype())};
 }
 
 }  // namespace
@@ -55,25 +56,27 @@ OpDef resize() {
   };
   return {
       .name = "resize",
-      .doc = "x resampled to `sizes` along `axes`; `scales` (default: sizes over extents) fix the "
-             "coordinates.",
+      .doc =
+          "x resampled to `sizes` along `axes`; `scales` (default: sizes over extents) fix the "
+          "coordinates.",
       .inputs = {{"x"}},
-      .attrs = {{.name = "axes", .kind = ir::AttrKind::integers},
-                {.name = "sizes", .kind = ir::AttrKind::dims},
-                {.name = "scales", .kind = ir::AttrKind::reals,
-                 .default_value = std::vector<double>{}},
-                {.name = "roi", .kind = ir::AttrKind::reals,
-                 .default_value = std::vector<double>{}},
-                text("mode", "nearest"), text("nearest_mode", "round_prefer_floor"),
-                text("transform", "half_pixel"),
-                {.name = "cubic_coeff_a", .kind = ir::AttrKind::real, .default_value = -0.75},
-                {.name = "exclude_outside", .default_value = int64_t{0}},
-                {.name = "antialias", .default_value = int64_t{0}},
-                {.name = "extrapolation_value", .kind = ir::AttrKind::real, .default_value = 0.0}},
+      .attrs =
+          {{.name = "axes", .kind = ir::AttrKind::integers},
+           {.name = "sizes", .kind = ir::AttrKind::dims},
+           {.name = "scales", .kind = ir::AttrKind::reals, .default_value = std::vector<double>{}},
+           {.name = "roi", .kind = ir::AttrKind::reals, .default_value = std::vector<double>{}},
+           text("mode", "nearest"),
+           text("nearest_mode", "round_prefer_floor"),
+           text("transform", "half_pixel"),
+           {.name = "cubic_coeff_a", .kind = ir::AttrKind::real, .default_value = -0.75},
+           {.name = "exclude_outside", .default_value = int64_t{0}},
+           {.name = "antialias", .default_value = int64_t{0}},
+           {.name = "extrapolation_value", .kind = ir::AttrKind::real, .default_value = 0.0}},
       .decompose = decompose_resize,
       .onnx = resize_forms(),
       .samples = {sample({1, 2, 3, 3}, DType::f32,
-                         {{"axes", Ints{2, 3}}, {"sizes", ir::Dims{6, 5}},
+                         {{"axes", Ints{2, 3}},
+                          {"sizes", ir::Dims{6, 5}},
                           {"mode", std::string("linear")}}),
                   sample({1, 2, 3, 3}, DType::f32, {{"axes", Ints{3}}, {"sizes", ir::Dims{6}}})},
   };

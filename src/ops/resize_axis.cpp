@@ -4,53 +4,10 @@
 
 #include "ops/op_def.h"
 #include "ops/resize_form.h"
+#include "ops/resize_position.h"
 
 namespace tessera::ops::records {
 namespace {
-
-struct ResizeAxis {
-  MeaningBuilder& b;
-  Size in, out;
-  double scale;  // 0: out / in
-  std::string transform;
-
-  Expr real(double value) { return b.literal(value, DType::f64); }
-  Expr in_real() { return cast(b.size(in), DType::f64); }
-  Expr scale_real() {
-    return scale != 0 ? real(scale) : cast(b.size(out), DType::f64) / in_real();
-  }
-  /// The extent that the scale asks for, before it was rounded.
-  Expr out_real() { return scale != 0 ? in_real() * scale : cast(b.size(out), DType::f64); }
-  /// The integer k with out = k · in and scale = k, or 0.
-  int64_t multiple() const {
-    const auto known_in = in.constant(), known_out = out.constant();
-    if (scale != 0 && scale == std::floor(scale) && out == in * static_cast<int64_t>(scale))
-      return static_cast<int64_t>(scale);
-    const bool exact = scale == 0 && known_in && known_out && *known_in > 0;
-    return exact && *known_out % *known_in == 0 ? *known_out / *known_in : 0;
-  }
-
-  /// The position in the input, in f64, of output index o.
-  Expr position(Expr index) {
-    const Expr o = cast(index, DType::f64);
-    if (transform == "asymmetric") return o / scale_real();
-    const Expr one_pixel = eq(out_real(), 1);
-    if (transform == "align_corners")
-      return ir::select(one_pixel, real(0), o * (in_real() - 1) / (out_real() - 1));
-    const Expr half_pixel = (o + 0.5) / scale_real() - 0.5;
-    if (transform == "pytorch_half_pixel") return ir::select(one_pixel, real(-0.5), half_pixel);
-    if (transform == "half_pixel_symmetric")
-      return in_real() / 2 * (1.0 - cast(b.size(out), DType::f64) / out_real()) + half_pixel;
-    if (transform == "tf_crop_and_resize") {
-      const double begin = b.real("roi_begin"), end = b.real("roi_end");
-      const Expr span = (in_real() - 1) * (end - begin);
-      return ir::select(one_pixel, span / 2, o * span / (out_real() - 1)) + (in_real() - 1) * begin;
-    }
-    b.check(transform == "half_pixel", "unknown coordinate transformation '{}'", transform);
-    return half_pixel;
-  }
-  Expr clamped(Expr index) { return max(min(index, in - 1), 0); }
-};
 
 Expr resize_axis_nearest(ResizeAxis& r, Expr o) {
   const std::string mode = r.b.string("nearest_mode");
@@ -79,8 +36,8 @@ Expr resize_axis_weighted(ResizeAxis& r, const TensorArg& x, const Indices& at, 
   if (b.flag("antialias")) {
     const auto in = r.in.constant(), out = r.out.constant();
     b.check(r.scale != 0 || (in && out), "antialiasing needs known extents");
-    stretch = std::min(1.0, r.scale != 0 ? r.scale
-                                         : static_cast<double>(*out) / static_cast<double>(*in));
+    stretch = std::min(
+        1.0, r.scale != 0 ? r.scale : static_cast<double>(*out) / static_cast<double>(*in));
   }
   const auto first = static_cast<int64_t>(std::floor(-(cubic ? 2.0 : 1.0) / stretch)) + 1;
   const int64_t taps = 2 - 2 * first;
@@ -140,7 +97,9 @@ void resize_axis_meaning(MeaningBuilder& b) {
 OpDef resize_axis() {
   using Names = std::string;
   const ir::AttrMap half{{"axis", int64_t{1}}, {"size", ir::Dims{6}}, {"mode", Names("linear")}};
-  const ir::AttrMap shrink{{"axis", int64_t{-1}}, {"size", ir::Dims{3}}, {"mode", Names("cubic")},
+  const ir::AttrMap shrink{{"axis", int64_t{-1}},
+                           {"size", ir::Dims{3}},
+                           {"mode", Names("cubic")},
                            {"antialias", int64_t{1}}};
   return {
       .name = "resize_axis",
@@ -150,9 +109,11 @@ OpDef resize_axis() {
                 {.name = "size", .kind = ir::AttrKind::dims},
                 {.name = "scale", .kind = ir::AttrKind::real, .default_value = 0.0},
                 {.name = "mode", .kind = ir::AttrKind::string, .default_value = Names("nearest")},
-                {.name = "nearest_mode", .kind = ir::AttrKind::string,
+                {.name = "nearest_mode",
+                 .kind = ir::AttrKind::string,
                  .default_value = Names("round_prefer_floor")},
-                {.name = "transform", .kind = ir::AttrKind::string,
+                {.name = "transform",
+                 .kind = ir::AttrKind::string,
                  .default_value = Names("half_pixel")},
                 {.name = "cubic_coeff_a", .kind = ir::AttrKind::real, .default_value = -0.75},
                 {.name = "exclude_outside", .default_value = int64_t{0}},

@@ -99,7 +99,8 @@ std::vector<Val> import_asymmetric(OnnxImport& c, std::vector<double> scales) {
   if (mode != "nearest" && mode != "linear" && mode != "bilinear")
     c.fail(fmt::format("unknown mode '{}'", mode));
   r.attrs = {{"mode", std::string(mode == "nearest" ? "nearest" : "linear")},
-             {"transform", std::string("asymmetric")}, {"nearest_mode", std::string("floor")}};
+             {"transform", std::string("asymmetric")},
+             {"nearest_mode", std::string("floor")}};
   for (size_t k = 0; k < r.axes.size(); ++k)
     r.sizes.push_back(scaled_extent(c, c.input(0).dim(static_cast<int>(k)), scales[k]));
   r.scales = std::move(scales);
@@ -157,15 +158,13 @@ void export_resize(OnnxExport& c) {
   const auto rank = static_cast<int64_t>(sizes.size());
   std::vector<double> factors(sizes.size(), 1.0), roi(2 * sizes.size(), 0.0);
   std::fill(roi.begin() + rank, roi.end(), 1.0);
-  const auto& value = *c.attr("sizes");
-  const auto* numbers = std::get_if<std::vector<int64_t>>(&value);
-  const ir::Dims wanted =
-      numbers ? ir::Dims(numbers->begin(), numbers->end()) : std::get<ir::Dims>(value);
+  const ir::Dims wanted = c.attr_dims("sizes");
   for (size_t k = 0; k < axes.size(); ++k) {
     const auto axis = static_cast<size_t>(axes[k] < 0 ? axes[k] + rank : axes[k]);
     const auto in = sizes[axis].constant(), out = wanted[k].constant();
     if (!scales.empty()) {
-      if (in && out && std::floor(static_cast<double>(*in) * scales[k]) != static_cast<double>(*out))
+      if (in && out &&
+          std::floor(static_cast<double>(*in) * scales[k]) != static_cast<double>(*out))
         c.unsupported("resize whose scales do not give its sizes");
       factors[axis] = scales[k];
     }
@@ -174,7 +173,8 @@ void export_resize(OnnxExport& c) {
     roi[axis] = region[k];
     roi[axis + static_cast<size_t>(rank)] = region[k + axes.size()];
   }
-  ir::AttrMap attrs{{"mode", text("mode")}, {"nearest_mode", text("nearest_mode")},
+  ir::AttrMap attrs{{"mode", text("mode")},
+                    {"nearest_mode", text("nearest_mode")},
                     {"coordinate_transformation_mode", text("transform")},
                     {"cubic_coeff_a", *c.attr("cubic_coeff_a")},
                     {"extrapolation_value", *c.attr("extrapolation_value")},
@@ -212,8 +212,8 @@ void export_asymmetric(OnnxExport& c, const char* op) {
   std::vector<double> factors(static_cast<size_t>(rank), 1.0);
   for (size_t k = 0; k < axes.size(); ++k)
     factors[static_cast<size_t>(axes[k] < 0 ? axes[k] + rank : axes[k])] = scales[k];
-  c.result(c.emit(op, {c.input(0), c.constant(Tensor::from_floats(factors, {rank}))},
-                  {{"mode", mode}}));
+  c.result(
+      c.emit(op, {c.input(0), c.constant(Tensor::from_floats(factors, {rank}))}, {{"mode", mode}}));
 }
 
 }  // namespace

@@ -35,7 +35,9 @@ void export_rms_normalization(OnnxExport& c) {
 OpDef rms_normalization() {
   return {
       .name = "rms_normalization",
-      .doc = "x / √(mean x² + epsilon) · scale over the axes from `axis` on (Zhang and Sennrich, 2019).",
+      .doc =
+          "x / √(mean x² + epsilon) · scale over the axes from `axis` on (Zhang and Sennrich, "
+          "2019).",
       .inputs = {{"x"}, {"scale"}},
       .attrs = {{.name = "axis", .default_value = int64_t{-1}},
                 {.name = "epsilon", .kind = ir::AttrKind::real, .default_value = 1e-5},

@@ -150,8 +150,8 @@ Val sequence_mask(Decomposition& d, Val lengths, const sym::Expr& steps) {
               d.def().name);
   std::vector<int64_t> numbers(static_cast<size_t>(*count));
   std::iota(numbers.begin(), numbers.end(), 0);
-  const Val step = d.builder().constant(
-      Tensor::from_integers(numbers, {*count, 1, 1}, lengths.dtype()));
+  const Val step =
+      d.builder().constant(Tensor::from_integers(numbers, {*count, 1, 1}, lengths.dtype()));
   return d.op("less", {step, reshape(lengths, {1, lengths.dim(0), 1})});
 }
 
@@ -222,15 +222,15 @@ std::vector<Val> decompose_rnn(Decomposition& d, const RnnCell& cell) {
 
 std::vector<AttrDef> rnn_attrs() {
   using ir::AttrKind;
-  return {{.name = "direction", .kind = AttrKind::string, .default_value = std::string("forward")},
-          {.name = "activations", .kind = AttrKind::strings,
-           .default_value = std::vector<std::string>{}},
-          {.name = "activation_alpha", .kind = AttrKind::reals,
-           .default_value = std::vector<double>{}},
-          {.name = "activation_beta", .kind = AttrKind::reals,
-           .default_value = std::vector<double>{}},
-          {.name = "clip", .kind = AttrKind::real, .default_value = 0.0},
-          {.name = "layout", .default_value = int64_t{0}}};
+  return {
+      {.name = "direction", .kind = AttrKind::string, .default_value = std::string("forward")},
+      {.name = "activations",
+       .kind = AttrKind::strings,
+       .default_value = std::vector<std::string>{}},
+      {.name = "activation_alpha", .kind = AttrKind::reals, .default_value = std::vector<double>{}},
+      {.name = "activation_beta", .kind = AttrKind::reals, .default_value = std::vector<double>{}},
+      {.name = "clip", .kind = AttrKind::real, .default_value = 0.0},
+      {.name = "layout", .default_value = int64_t{0}}};
 }
 
 OnnxForm rnn_onnx_form(const std::string& onnx_op) {

@@ -15,8 +15,8 @@ using Activation = std::function<Val(Val)>;
 
 /// What one step of one direction sees; everything is a value of the scan's region.
 struct RnnStep {
-  std::vector<Val> states;      ///< [batch, hidden]; the hidden state first
-  Val x;                        ///< [batch, gates · hidden]: input · Wᵀ + biases of `folded_bias`
+  std::vector<Val> states;  ///< [batch, hidden]; the hidden state first
+  Val x;                    ///< [batch, gates · hidden]: input · Wᵀ + biases of `folded_bias`
   std::vector<Val> invariants;  ///< in the order of RnnCell::invariants
   std::vector<Activation> activations;
   std::function<Val(Val)> clip;

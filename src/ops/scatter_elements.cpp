@@ -44,9 +44,8 @@ void scatter_elements_meaning(MeaningBuilder& b) {
     const Expr old = data(o);
     Expr result;
     if (mode == "none") {
-      const Expr last = b.max(count, [&](Expr r) {
-        return ir::select(matches(r), r, b.integer(-1));
-      });
+      const Expr last =
+          b.max(count, [&](Expr r) { return ir::select(matches(r), r, b.integer(-1)); });
       result = ir::select(last < b.integer(0), old, update(last));
     } else {
       const auto combine = [&](ir::Reduction reduction, auto join) {
@@ -56,9 +55,12 @@ void scatter_elements_meaning(MeaningBuilder& b) {
         }));
       };
       if (mode == "add") result = combine(ir::Reduction::sum, [](Expr x, Expr y) { return x + y; });
-      else if (mode == "mul") result = combine(ir::Reduction::prod, [](Expr x, Expr y) { return x * y; });
-      else if (mode == "max") result = combine(ir::Reduction::max, [](Expr x, Expr y) { return max(x, y); });
-      else if (mode == "min") result = combine(ir::Reduction::min, [](Expr x, Expr y) { return min(x, y); });
+      else if (mode == "mul")
+        result = combine(ir::Reduction::prod, [](Expr x, Expr y) { return x * y; });
+      else if (mode == "max")
+        result = combine(ir::Reduction::max, [](Expr x, Expr y) { return max(x, y); });
+      else if (mode == "min")
+        result = combine(ir::Reduction::min, [](Expr x, Expr y) { return min(x, y); });
       else b.fail(fmt::format("unknown reduction '{}'", mode));
     }
     return covered ? ir::select(*covered, result, old) : result;
@@ -72,17 +74,20 @@ OpDef scatter_elements() {
   const std::string add = "add";
   return {
       .name = "scatter_elements",
-      .doc = "data with data(…, indices(o), …) replaced by or combined with updates(o) along `axis`.",
+      .doc =
+          "data with data(…, indices(o), …) replaced by or combined with updates(o) along `axis`.",
       .inputs = {{"data"}, {"indices"}, {"updates"}},
       .attrs = {{.name = "axis", .default_value = int64_t{0}},
-                {.name = "reduction", .kind = ir::AttrKind::string,
+                {.name = "reduction",
+                 .kind = ir::AttrKind::string,
                  .default_value = std::string("none")}},
       .meaning = scatter_elements_meaning,
       .onnx = {{.op = "ScatterElements",
                 .since = 11,
-                .export_ = [](OnnxExport& c) {
-                  export_as(c, "ScatterElements", {{"reduction", 16}});
-                }},
+                .export_ =
+                    [](OnnxExport& c) {
+                      export_as(c, "ScatterElements", {{"reduction", 16}});
+                    }},
                {.op = "Scatter", .since = 9}},
       .samples = {{{x, i, u}}, {{x, i, u}, {{"axis", int64_t{1}}, {"reduction", add}}}},
   };

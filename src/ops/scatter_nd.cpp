@@ -95,13 +95,18 @@ OpDef scatter_nd() {
       .name = "scatter_nd",
       .doc = "data with the slices at data(indices(r)…) replaced by or combined with updates(r).",
       .inputs = {{"data"}, {"indices"}, {"updates"}},
-      .attrs = {{.name = "reduction", .kind = ir::AttrKind::string,
+      .attrs = {{.name = "reduction",
+                 .kind = ir::AttrKind::string,
                  .default_value = std::string("none")}},
       .meaning = scatter_nd_meaning,
       .onnx = {{.op = "ScatterND",
                 .since = 11,
-                .export_ = [](OnnxExport& c) { export_as(c, "ScatterND", {{"reduction", 16}}); }}},
-      .samples = {{{x, i, u}}, {{x, i, u}, {{"reduction", add}}},
+                .export_ =
+                    [](OnnxExport& c) {
+                      export_as(c, "ScatterND", {{"reduction", 16}});
+                    }}},
+      .samples = {{{x, i, u}},
+                  {{x, i, u}, {{"reduction", add}}},
                   {{x, {DType::i64, {2, 2, 3}}, {DType::f32, {2, 2}}}}},
   };
 }

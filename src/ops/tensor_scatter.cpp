@@ -41,10 +41,12 @@ OpDef tensor_scatter() {
   const ir::ValueType x{DType::f32, {2, 3, 6, 4}}, u{DType::f32, {2, 3, 2, 4}}, w{DType::i64, {2}};
   return {
       .name = "tensor_scatter",
-      .doc = "cache with update written along `axis` from write_indices(batch) on, wrapping around "
-             "in mode circular.",
+      .doc =
+          "cache with update written along `axis` from write_indices(batch) on, wrapping around "
+          "in mode circular.",
       .inputs = {{"cache"}, {"update"}, {"write_indices", true}},
-      .attrs = {{.name = "mode", .kind = ir::AttrKind::string,
+      .attrs = {{.name = "mode",
+                 .kind = ir::AttrKind::string,
                  .default_value = std::string("linear")},
                 {.name = "axis", .default_value = int64_t{-2}}},
       .meaning = tensor_scatter_meaning,

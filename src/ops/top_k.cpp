@@ -64,16 +64,13 @@ std::vector<Tensor> evaluate_top_k(const Opaque::Context& c) {
 std::vector<Val> import_top_k(OnnxImport& c) {
   const ir::Dims k = c.dims(1);
   if (k.size() != 1) c.fail("k must be one number");
-  return c.builder().op_n("top_k", {c.input(0)},
-                          {{"k", k}, {"axis", c.attr_int("axis", -1)},
-                           {"largest", c.attr_int("largest", 1)}});
+  return c.builder().op_n(
+      "top_k", {c.input(0)},
+      {{"k", k}, {"axis", c.attr_int("axis", -1)}, {"largest", c.attr_int("largest", 1)}});
 }
 
 void export_top_k(OnnxExport& c) {
-  const auto& value = *c.attr("k");
-  const auto* ints = std::get_if<std::vector<int64_t>>(&value);
-  const ir::Dims k = ints ? ir::Dims(ints->begin(), ints->end()) : std::get<ir::Dims>(value);
-  c.result(c.emit("TopK", {c.input(0), c.dims(k)},
+  c.result(c.emit("TopK", {c.input(0), c.dims(c.attr_dims("k"))},
                   {{"axis", *c.attr("axis")}, {"largest", *c.attr("largest")}}, 2));
 }
 
@@ -91,8 +88,8 @@ OpDef top_k() {
       .onnx = {{.op = "TopK", .since = 10, .import = import_top_k},
                {.op = "TopK", .since = 11, .import = import_top_k, .export_ = export_top_k}},
       .samples = {sample({3, 5}, DType::f32, {{"k", ir::Dims{2}}}),
-                  sample({4, 3}, DType::i32, {{"k", ir::Dims{3}}, {"axis", int64_t{0}},
-                                              {"largest", int64_t{0}}})},
+                  sample({4, 3}, DType::i32,
+                         {{"k", ir::Dims{3}}, {"axis", int64_t{0}}, {"largest", int64_t{0}}})},
   };
 }
 

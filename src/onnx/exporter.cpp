@@ -8,6 +8,7 @@
 #include "base/version.h"
 #include "onnx/export_context.h"
 #include "onnx/tensor_proto.h"
+#include "ops/primitive_graph.h"
 #include "ops/registry.h"
 
 namespace tessera::onnx {
@@ -24,8 +25,7 @@ int property(const ir::Graph& graph, const std::string& key, int fallback) {
 // The form that `opset` gives an ONNX operator must be this one, or reading back means another.
 bool is_current(const ops::OnnxForm& form, int opset) {
   return form.domain.empty() && form.since <= opset &&
-         (form.export_only ||
-          ops::registry().find_onnx(form.domain, form.op, opset).form == &form);
+         (form.export_only || ops::registry().find_onnx(form.domain, form.op, opset).form == &form);
 }
 
 bool can_export(const ops::OnnxForm& form) { return form.export_ || !form.import; }
@@ -40,9 +40,7 @@ void set_attribute(const std::string& name, const ir::AttrValue& value, pb::Node
     for (int64_t v : list) a.add_ints(v);
   };
   switch (ir::kind_of(value)) {
-    case ir::AttrKind::integer:
-      a.set_type(pb::ATTR_INT);
-      return a.set_i(std::get<int64_t>(value));
+    case ir::AttrKind::integer: a.set_type(pb::ATTR_INT); return a.set_i(std::get<int64_t>(value));
     case ir::AttrKind::real:
       a.set_type(pb::ATTR_FLOAT);
       return a.set_f(static_cast<float>(std::get<double>(value)));
@@ -250,7 +248,13 @@ void Exporter::write_node(Block& block, ir::NodeId id) {
       sizes_.clear();  // their nodes may be among the deleted ones
     }
   }
-  if (def.decompose) return bind(block, id, first, write_decomposed(block, node));
+  if (def.decompose)
+    return bind(block, id, first, write_expanded(block, node, ops::decompose(*block.graph, node)));
+  // An elementwise operator that the operator set lacks is written as its scalar primitives.
+  if (def.meaning)
+    if (const auto body = ops::primitive_graph(ops::instantiate(*block.graph, node));
+        body && body->node_count() > body->inputs().size() + 1)
+      return bind(block, id, first, write_expanded(block, node, *body));
   if (!reason.empty()) fail_user(ErrorKind::unsupported, "{}", reason);
   if (newer > 0) throw NeedsOpset{newer, node.op};
   fail_user(ErrorKind::unsupported, "operator '{}' has no ONNX form", node.op);
@@ -289,8 +293,8 @@ std::vector<std::string> Exporter::write_by_default(Block& block, const ir::Node
   return {made.output().begin(), made.output().end()};
 }
 
-std::vector<std::string> Exporter::write_decomposed(Block& block, const ir::Node& node) {
-  const ir::Graph body = ops::decompose(*block.graph, node);
+std::vector<std::string> Exporter::write_expanded(Block& block, const ir::Node& node,
+                                                  const ir::Graph& body) {
   Block inner;
   inner.graph = &body;
   inner.out = block.out;

@@ -52,7 +52,9 @@ class Exporter {
                      std::vector<std::string>& results);
   std::vector<std::string> write_by_default(Block& block, const ir::Node& node,
                                             const ops::OnnxForm& form);
-  std::vector<std::string> write_decomposed(Block& block, const ir::Node& node);
+  /// The nodes of `body`, a graph of simpler operators that computes the node.
+  std::vector<std::string> write_expanded(Block& block, const ir::Node& node,
+                                          const ir::Graph& body);
   std::vector<std::string> write_scan(Block& block, const ir::Node& node);
   std::vector<std::string> write_barrier(Block& block, const ir::Node& node);
   void bind(Block& block, ir::NodeId id, int first, const std::vector<std::string>& results);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs one model on the CPU engine: `engine_bench MODEL.onnx [threads [INPUTS.npz OUTPUTS.npz]]`.
+// Runs one model on the CPU engine: `engine_bench MODEL.onnx [threads [INPUTS.npz [OUTPUTS.npz [unfused]]]]`.
 // Prints the time to compile, the latency, the arena, and the kernels by the time they take.
 #include <algorithm>
 #include <chrono>
@@ -38,7 +38,7 @@ void report(runtime::Plan& plan, const std::vector<Tensor>& inputs) {
 }
 
 int run(int argc, char** argv) {
-  TESSERA_USER_CHECK(argc >= 2, "usage: engine_bench MODEL [threads [INPUTS.npz OUTPUTS.npz]]");
+  TESSERA_USER_CHECK(argc >= 2, "usage: engine_bench MODEL [threads [INPUTS [OUTPUTS [unfused]]]]");
   const int threads = argc > 2 ? std::atoi(argv[2]) : 1;
   const double start = now();
   onnx::ImportOptions options;
@@ -48,7 +48,7 @@ int run(int argc, char** argv) {
   const ir::Graph graph = onnx::import_model(argv[1], options);
   const double imported = now();
   const auto target = backend::cpu::make_target();
-  const auto plan = plan::compile(graph, *target, {.threads = threads});
+  const auto plan = plan::compile(graph, *target, {.threads = threads, .fuse = argc <= 5});
   std::printf("import %.2f s, compile %.2f s, %zu kernels, arena %.1f MB\n", imported - start,
               now() - imported, plan->launches().size(), plan->arena_bytes() / 1e6);
   std::vector<Tensor> inputs;

@@ -27,7 +27,7 @@ std::vector<int64_t> dense_strides(const Shape& shape, const std::vector<int>& o
 /// What is applied to each element that a library kernel computes, before it is stored.
 struct PostOp {
   enum class Kind : uint8_t {
-    relu, clip, linear, sigmoid, swish, hard_swish, tanh, gelu_erf, gelu_tanh, leaky_relu, elu,
+    relu, clip, linear, sigmoid, swish, hard_swish, tanh, leaky_relu, elu,
     add, mul,
   };
   Kind kind = Kind::relu;

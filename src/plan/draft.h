@@ -49,6 +49,10 @@ struct Step {
   std::vector<codegen::PostOp> post;  ///< of library; its operands are appended to src
   std::vector<std::string> names;     ///< operators computed, in order
   std::vector<std::string> nodes;     ///< the name of the source node of each
+  /// Sources of loops that are read only where the destination is written, element by element: the
+  /// destination may take their memory.
+  std::vector<ValueId> in_place;
+  double flops = 0, bytes = 0;  ///< predicted, once the meaning is gone
   bool dead = false;
 };
 

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "ops/attr_reader.h"
+#include "ops/counts.h"
 #include "ops/registry.h"
 #include "plan/layout.h"
 #include "plan/memory.h"
@@ -72,6 +73,7 @@ class Emitter {
       Step& s = d_.steps[k];
       switch (s.kind) {
         case Step::Kind::loops:
+          count_loops(s);
           loops.push_back(k);
           meanings.push_back(std::move(s.meaning));
           break;
@@ -88,7 +90,34 @@ class Emitter {
     for (size_t n = 0; n < loops.size(); ++n) kernels_[loops[n]] = made[n];
   }
 
-  std::shared_ptr<const runtime::Kernel> make_library(const Step& s) {
+  static void count_loops(Step& s) {
+    const ops::Counts counts = ops::count(s.meaning);
+    s.flops = counts.flops + counts.transcendental;
+    s.bytes = counts.bytes_read + counts.bytes_written;
+  }
+
+  // A product of M×K and K×N or a convolution takes 2 operations per element of the destination and
+  // of what is summed for it.
+  void count_library(Step& s) const {
+    const auto elements = static_cast<double>(d_.values[s.dst[0]].elements());
+    for (const auto* list : {&s.src, &s.dst})
+      for (ValueId v : *list)
+        if (v != no_value) s.bytes += static_cast<double>(d_.values[v].bytes());
+    s.flops = elements * static_cast<double>(s.post.size());
+    if (s.op == "matmul") {
+      s.flops += 2 * elements * static_cast<double>(d_.values[s.src[0]].shape.back());
+    } else if (s.op == "conv" || s.op == "conv_transpose") {
+      const Value& weights = d_.values[s.src[1]];
+      const bool transposed = s.op == "conv_transpose";
+      const auto channels = static_cast<double>(weights.shape[0]);
+      const double per_channel = static_cast<double>(weights.elements()) / channels;
+      s.flops += 2 * per_channel *
+                 (transposed ? static_cast<double>(d_.values[s.src[0]].elements()) : elements);
+    }
+  }
+
+  std::shared_ptr<const runtime::Kernel> make_library(Step& s) {
+    count_library(s);
     codegen::LibraryRequest request;
     request.op = s.op;
     request.attrs = s.attrs;
@@ -126,22 +155,45 @@ class Emitter {
         compile_program(*s.regions[0], target_, options_), std::move(signature));
   }
 
+  // The root of a value if it lies in the arena.
+  std::optional<ValueId> in_arena(ValueId v) const {
+    if (v == no_value) return std::nullopt;
+    const ValueId root = d_.root(v);
+    if (d_.values[root].constant || d_.values[root].input >= 0 || output_of_.contains(root))
+      return std::nullopt;
+    return root;
+  }
+
   void find_blocks() {
+    std::map<ValueId, size_t> last;
+    for (size_t k = 0; k < d_.steps.size(); ++k)
+      for (const auto* list : {&d_.steps[k].dst, &d_.steps[k].src})
+        for (ValueId v : *list)
+          if (const auto root = in_arena(v)) last[*root] = k;
     for (size_t k = 0; k < d_.steps.size(); ++k) {
-      for (ValueId v : d_.steps[k].dst) touch(v, k);
-      for (ValueId v : d_.steps[k].src)
-        if (v != no_value) touch(v, k);
+      const Step& s = d_.steps[k];
+      for (ValueId v : s.dst)
+        if (const auto root = in_arena(v); root && !block_of_.contains(*root)) {
+          const size_t block = reused_block(s, *root, k, last);
+          block_of_[*root] = block;
+          blocks_[block].last = std::max(blocks_[block].last, last[*root]);
+        }
       scratch_.push_back(blocks_.size());
       blocks_.push_back({kernels_[k]->scratch_bytes(), k, k, 0});
     }
   }
 
-  void touch(ValueId v, size_t step) {
-    const ValueId root = d_.root(v);
-    if (d_.values[root].constant || d_.values[root].input >= 0 || output_of_.contains(root)) return;
-    const auto [at, inserted] = block_of_.emplace(root, blocks_.size());
-    if (inserted) blocks_.push_back({d_.values[root].bytes(), step, step, 0});
-    blocks_[at->second].last = step;
+  // The block of a source that step `k` reads in place and that nobody needs after it, or a new one.
+  size_t reused_block(const Step& s, ValueId dst, size_t k, const std::map<ValueId, size_t>& last) {
+    for (ValueId v : s.in_place) {
+      const auto root = in_arena(v);
+      if (!root || last.at(*root) != k || d_.values[*root].bytes() != d_.values[dst].bytes())
+        continue;
+      const size_t block = block_of_.at(*root);
+      if (blocks_[block].last == k) return block;
+    }
+    blocks_.push_back({d_.values[dst].bytes(), k, k, 0});
+    return blocks_.size() - 1;
   }
 
   Operand operand(ValueId v) {
@@ -181,6 +233,8 @@ class Emitter {
     for (const std::string& node : s.nodes)
       if (!node.empty() && (launch.nodes.empty() || launch.nodes.back() != node))
         launch.nodes.push_back(node);
+    launch.flops = s.flops;
+    launch.bytes = s.bytes;
     program_.launches.push_back(std::move(launch));
   }
 

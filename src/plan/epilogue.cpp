@@ -50,9 +50,6 @@ double apply(const PostOp& op, double x) {
     case PostOp::Kind::swish: return x / (1 + std::exp(-x));
     case PostOp::Kind::hard_swish: return x * std::min(std::max(x + 3, 0.0), 6.0) / 6;
     case PostOp::Kind::tanh: return std::tanh(x);
-    case PostOp::Kind::gelu_erf: return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0)));
-    case PostOp::Kind::gelu_tanh:
-      return 0.5 * x * (1 + std::tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)));
     case PostOp::Kind::leaky_relu: return x > 0 ? x : op.alpha * x;
     case PostOp::Kind::elu: return x > 0 ? x : op.alpha * std::expm1(x);
     case PostOp::Kind::add:
@@ -61,12 +58,11 @@ double apply(const PostOp& op, double x) {
   return std::nan("");
 }
 
-// The library's function that equals f on many points around every knee, if there is one. Its GELU
-// by erf is left out: the approximation it uses (1.5e-7 absolute) costs whole models a digit.
+// The library's function that equals f on many points around every knee, if there is one.
 std::optional<PostOp> recognize(const std::function<double(double)>& f) {
   using Kind = PostOp::Kind;
   const double zero = f(0), one = f(1), minus = f(-1);
-  const std::array<PostOp, 9> candidates{{
+  const std::array<PostOp, 8> candidates{{
       {.kind = Kind::linear, .alpha = one - zero, .beta = zero},
       {.kind = Kind::relu},
       {.kind = Kind::clip, .alpha = f(-1e30), .beta = f(1e30)},
@@ -74,13 +70,12 @@ std::optional<PostOp> recognize(const std::function<double(double)>& f) {
       {.kind = Kind::swish},
       {.kind = Kind::sigmoid},
       {.kind = Kind::tanh},
-      {.kind = Kind::gelu_tanh},
       {.kind = Kind::leaky_relu, .alpha = -minus},
   }};
-  static constexpr std::array points{-90.0, -20.5, -7.3, -6.1, -4.2,  -3.1, -2.9, -2.2, -1.7,
-                                     -1.1,  -0.6,  -0.3, -0.1, -1e-3, 0.0,  1e-3, 0.07, 0.2,
-                                     0.55,  0.9,   1.1,  1.5,  2.2,   2.9,  3.1,  4.2,  5.9,
-                                     6.1,   7.3,   20.5, 90.0, 1e4,   -1e4};
+  static constexpr std::array points{-90.0, -20.5, -7.3,  -6.1, -4.2, -3.1, -2.9, -2.2, -1.7,
+                                     -1.1,  -0.6,  -0.3,  -0.1, -1e-3, 0.0, 1e-3, 0.07, 0.2,
+                                     0.55,  0.9,   1.1,   1.5,  2.2,  2.9,  3.1,  4.2,  5.9,
+                                     6.1,   7.3,   20.5,  90.0, 1e4,  -1e4};
   for (const PostOp& op : candidates) {
     if (std::isnan(op.alpha) || std::isnan(op.beta)) continue;
     const bool equal = std::all_of(points.begin(), points.end(), [&](double t) {
@@ -96,7 +91,8 @@ std::optional<PostOp> recognize(const std::function<double(double)>& f) {
 class Matcher {
  public:
   Matcher(const Draft& d, const Step& step, const Step& library)
-      : d_(d), step_(step), library_(library), pool_(*step.meaning.pool), v_(library.dst[0]) {}
+      : d_(d), step_(step), library_(library), pool_(*step.meaning.pool),
+        v_(library.dst[0]) {}
 
   bool run() {
     for (ExprId id = 0; id < pool_.size(); ++id) {
@@ -110,7 +106,7 @@ class Matcher {
            post.size() <= max_post_ops;
   }
 
-  std::vector<PostOp> post;  ///< operands number `operands`, counted from 0
+  std::vector<PostOp> post;        ///< operands number `operands`, counted from 0
   std::vector<ValueId> operands;
 
  private:
@@ -198,17 +194,6 @@ class Matcher {
   ExprId leaf_ = no_leaf;
   std::map<ExprId, bool> holds_;
 };
-
-// oneDNN (2.6) applies the parameters of the first of two functions of one kind to both.
-bool repeats_function(std::vector<PostOp> post, const std::vector<PostOp>& more) {
-  post.insert(post.end(), more.begin(), more.end());
-  for (size_t a = 0; a < post.size(); ++a)
-    for (size_t b = 0; b < a; ++b)
-      if (post[a].kind == post[b].kind && post[a].operand < 0 &&
-          (post[a].alpha != post[b].alpha || post[a].beta != post[b].beta))
-        return true;
-  return false;
-}
 
 class Absorption {
  public:
@@ -316,6 +301,8 @@ class Absorption {
 
 }  // namespace
 
-void absorb_epilogues(Draft& draft, const Refusals& refusals) { Absorption(draft, refusals).run(); }
+void absorb_epilogues(Draft& draft, const Refusals& refusals) {
+  Absorption(draft, refusals).run();
+}
 
 }  // namespace tessera::plan

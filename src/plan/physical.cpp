@@ -36,6 +36,8 @@ class Physical {
     result_.outputs = {{ir::Dims(shape.begin(), shape.end()), body}};
     s_.meaning = std::move(result_);
     s_.src = std::move(src_);
+    for (const auto& [v, only_here] : read_in_place_)
+      if (only_here) s_.in_place.push_back(v);
   }
 
  private:
@@ -46,14 +48,18 @@ class Physical {
     if (value.constant && value.elements() == 1)
       return is_float(type) ? pool.real(value.constant->float_at(0), type)
                             : pool.integer(value.constant->integer_at(0), type);
+    const ValueId root = d_.root(v);
+    read_in_place_.try_emplace(root, true);
     const std::vector<int64_t> strides = strides_of(d_, v);
     const auto place = linear_place(at, strides, copier.extents());
     if (const auto form = place ? strided(*place, pool, copier.extents()) : std::nullopt) {
+      read_in_place_[root] &= is_own_place(*form, copier, value);
       ir::Expr index = pool.integer(form->offset + offset_of(value));
       for (const auto& [variable, stride] : form->strides)
         index = index + ir::Expr{&pool, variable} * stride;
       return pool.read(number(d_.root(v), true), type, std::array{index});
     }
+    read_in_place_[root] = false;
     if (value.alias && !lies_in_order(d_, v, {})) {
       ir::Expr index = pool.integer(offset_of(value));
       for (size_t axis = 0; axis < at.size(); ++axis)
@@ -66,6 +72,22 @@ class Physical {
   }
 
   static int64_t offset_of(const Value& value) { return value.alias ? value.alias->offset : 0; }
+
+  // Whether `form` is the place that the output's own indices have in a dense tensor.
+  bool is_own_place(const Strided& form, Copier& copier, const Value& value) const {
+    const Shape& shape = copier.extents().output;
+    const std::vector<int64_t> strides = codegen::dense_strides(shape);
+    const std::vector<ir::Expr> outputs = copier.outputs();
+    size_t used = 0;
+    for (size_t axis = 0; axis < shape.size(); ++axis) {
+      if (shape[axis] == 1) continue;
+      const auto at = form.strides.find(outputs[axis].id);
+      if (at == form.strides.end() || at->second != strides[axis]) return false;
+      ++used;
+    }
+    return form.offset == 0 && !value.alias && used == form.strides.size() &&
+           value.elements() == *element_count(shape);
+  }
 
   // The input of the new meaning that is `v` as flat memory, or in its physical shape.
   uint32_t number(ValueId v, bool flat) {
@@ -90,6 +112,7 @@ class Physical {
   ir::Meaning result_;
   std::vector<ValueId> src_;
   std::map<std::pair<ValueId, bool>, uint32_t> numbers_;
+  std::map<ValueId, bool> read_in_place_;  ///< by root: all reads are at the output's own place
 };
 
 }  // namespace

@@ -47,7 +47,12 @@ void run_model(const RunOptions& o, Shell& shell) {
   api::report_progress(options, "compiling");
   const auto program = api::compile(graph, options);
   api::report_progress(options, "running");
-  const api::NamedTensors results = api::name_outputs(graph, program->run(inputs));
+  std::vector<Tensor> values = program->run(inputs);
+  for (size_t k = 0; k < values.size(); ++k) {  // the reference computes in float64
+    const DType declared = graph.type(graph.outputs()[k].value).dtype;
+    if (values[k].type() != declared) values[k] = values[k].converted(declared);
+  }
+  const api::NamedTensors results = api::name_outputs(graph, values);
   end_progress();
   if (!o.outputs.empty()) api::write_outputs(o.outputs, results);
   if (o.json) {

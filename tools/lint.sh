@@ -4,8 +4,9 @@
 #
 #   tools/lint.sh BUILD_FOLDER
 #
-# Changed: against LINT_BASE (default: where this branch left origin/main, or on main itself the 20th
-# commit back), at most LINT_FILES files (default 40, newest first), LINT_SECONDS each (default 120).
+# Changed: against LINT_BASE (default: where this branch left origin/main, or on main itself the
+# 20th commit back), at most LINT_FILES files (default 40, newest first), LINT_SECONDS each (default
+# 120).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 build=$1
@@ -37,11 +38,13 @@ echo "lint: clang-tidy on ${#changed[@]} changed file(s)"
 if [ ${#changed[@]} -gt 0 ]; then
   # The compile commands name a precompiled header and warnings that only g++ knows.
   mkdir -p "$build/lint"
-  sed -e 's/ -Werror / /; s/-Winvalid-pch/-Wno-unknown-warning-option/g; s/-fpch-preprocess//g; s/-include [^ ]*cmake_pch.hxx//g' \
+  sed -e 's/ -Werror / /; s/-Winvalid-pch/-Wno-unknown-warning-option/g' \
+    -e 's/-fpch-preprocess//g; s/-include [^ ]*cmake_pch.hxx//g' \
     "$build/compile_commands.json" >"$build/lint/compile_commands.json"
   printf '%s\n' "${changed[@]}" |
     xargs -P "$(nproc)" -n 1 timeout "${LINT_SECONDS:-120}" \
-      clang-tidy-19 -p "$build/lint" --quiet --warnings-as-errors='*' 2>"$build/lint/log" || status=1
+      clang-tidy-19 -p "$build/lint" --quiet --warnings-as-errors='*' 2>"$build/lint/log" ||
+    status=1
   grep -E 'error:' "$build/lint/log" || true
 fi
 [ $status -eq 0 ] && echo "lint: ok"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Importing of small models made in the test.
 #include "onnx/import.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Index expressions as linear forms of the loop variables.
 #include "plan/linear.h"
 
 #include <algorithm>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Places blocks in the arena, the largest first.
 #include "plan/memory.h"
 
 #include <algorithm>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Opaque operators as kernels that call their references.
 #include "plan/opaque_kernel.h"
 
 #include <cstring>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Substitution in meanings.
 #include "plan/rewrite.h"
 
 #include <unordered_set>

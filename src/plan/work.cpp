@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Operations and memory traffic of one step.
 #include "plan/work.h"
 
 #include <algorithm>

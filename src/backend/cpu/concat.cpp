@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Concatenation as copies of rows.
 #include "backend/cpu/concat.h"
 
 #include <algorithm>

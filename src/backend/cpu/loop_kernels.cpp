@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Generated loops as kernels of the runtime.
 #include "backend/cpu/loop_kernels.h"
 
 #include <algorithm>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// What the oneDNN kernels share: engine, memory descriptors, epilogues.
 #include "backend/cpu/onednn.h"
 
 #include "backend/cpu/parallel.h"

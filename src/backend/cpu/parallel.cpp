@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Loops over threads.
 #include "backend/cpu/parallel.h"
 
 #include <omp.h>

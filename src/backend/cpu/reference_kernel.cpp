@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// A meaning run by the reference evaluator.
 #include "backend/cpu/reference_kernel.h"
 
 #include <cstring>

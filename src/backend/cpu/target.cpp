@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Which kernel the CPU uses for what the planner asks.
 #include "backend/cpu/target.h"
 
 #include "backend/cpu/concat.h"

@@ -187,7 +187,26 @@ void append_sizes(const Einsum& e, const std::string& labels, ir::Dims& dims) {
   for (char c : labels) dims.push_back(e.sizes.at(c));
 }
 
+// Elements that would have to move to multiply in this order of the operands.
+int64_t moved_elements(const Einsum& e, const std::string& a, const std::string& b) {
+  const std::string& out = e.result;
+  const auto batch = filtered(out, [&](char c) { return has(a, c) && has(b, c); });
+  const auto left = filtered(out, [&](char c) { return has(a, c) && !has(b, c); });
+  const auto right = filtered(out, [&](char c) { return !has(a, c) && has(b, c); });
+  const auto inner = filtered(a, [&](char c) { return has(b, c) && !has(out, c); });
+  const auto of = [&](const std::string& from, const std::string& to) {
+    const auto kept = filtered(from, [&](char c) { return has(to, c); });
+    return kept == to ? 0 : size_of_labels(e, to);
+  };
+  return of(a, batch + left + inner) + of(b, batch + inner + right) + of(batch + left + right, out);
+}
+
 ir::Value binary_product(WorkGraph& g, const Einsum& e, ir::Value x, ir::Value y) {
+  if (moved_elements(e, e.terms[1], e.terms[0]) < moved_elements(e, e.terms[0], e.terms[1])) {
+    Einsum turned = e;
+    std::swap(turned.terms[0], turned.terms[1]);
+    return binary_product(g, turned, y, x);
+  }
   const std::string &a = e.terms[0], &b = e.terms[1], &out = e.result;
   const auto batch = filtered(out, [&](char c) { return has(a, c) && has(b, c); });
   const auto left = filtered(out, [&](char c) { return has(a, c) && !has(b, c); });

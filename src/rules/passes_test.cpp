@@ -114,7 +114,7 @@ TEST(Passes, einsums_become_products) {
     return run("einsum-product", std::move(b).finish());
   };
   EXPECT_EQ(einsum("ij,jk->ik", {{2, 3}, {3, 4}}), "matmul");
-  EXPECT_EQ(einsum("ij,kj->ki", {{2, 3}, {4, 3}}), "transpose matmul transpose");
+  EXPECT_EQ(einsum("ij,kj->ki", {{2, 3}, {4, 3}}), "transpose matmul");
   EXPECT_EQ(einsum("bhqd,bhkd->bhqk", {{2, 2, 3, 4}, {2, 2, 5, 4}}), "transpose matmul");
   EXPECT_EQ(einsum("abc,cd,->d", {{2, 3, 4}, {4, 5}, {}}), "einsum");
   EXPECT_EQ(einsum("i,j->ij", {{3}, {4}}), "reshape reshape mul");

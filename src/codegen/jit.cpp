@@ -100,8 +100,9 @@ std::unique_ptr<llvm::MemoryBuffer> compile_module(std::span<Job> jobs,
   module.setTargetTriple(machine.getTargetTriple().str());
   const bool wide = machine.getTargetFeatureString().contains("+avx512f");
   for (Job& job : jobs) {
-    const ir::Meaning meaning = with_small_divisions(*job.meaning);
-    LoopNest nest(meaning, wide ? 16 : 8);
+    const int lanes = wide ? 16 : 8;
+    const ir::Meaning meaning = with_small_divisions(*job.meaning, lanes);
+    LoopNest nest(meaning, lanes);
     llvm::IRBuilder<> builder(context);
     Emitter(nest, builder, module).emit(job.name);
     const ops::Counts counts = ops::count(*job.meaning);

@@ -59,6 +59,22 @@ TEST(LoopKernel, computes_in_every_float_type) {
   }
 }
 
+// Heads merged by a transposition and a reshape: the axis is walked as the two that it is made of.
+TEST(LoopKernel, splits_axes_that_are_divided) {
+  ir::Meaning meaning;
+  meaning.pool = std::make_unique<ir::ExprPool>();
+  ir::ExprPool& pool = *meaning.pool;
+  meaning.inputs = {{DType::f32, {3, 5, 32}}, {DType::f32, {32}}};
+  const ir::Expr t = pool.variable({ir::Var::Kind::output, 0});
+  const ir::Expr i = pool.variable({ir::Var::Kind::output, 1});
+  const ir::Expr width = pool.integer(32);
+  const std::vector<ir::Expr> element{floor_div(i, width), t, mod(i, width)};
+  const std::vector<ir::Expr> quarter{floor_div(i, pool.integer(3))};
+  meaning.outputs.push_back(
+      {{5, 96}, pool.read(0, DType::f32, element) * pool.read(1, DType::f32, quarter)});
+  EXPECT_EQ(check_meaning(meaning, Numbers::usual, 1, 4, 3), "");
+}
+
 // A group's statistics, read through the reshapes of a group normalization.
 TEST(LoopKernel, takes_what_varies_fast_out_of_divisions) {
   ir::Meaning meaning;

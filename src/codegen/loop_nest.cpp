@@ -262,24 +262,26 @@ int64_t LoopNest::tile_size() {
   return std::clamp<int64_t>(tiles, smallest, largest);
 }
 
-// When what is read lies along the last outer axis (a transposition), a few neighbours of that axis
-// go together, so that a cache line is used up while it is at hand.
+// A few neighbours of the last outer axis go together when what is read lies along it (a
+// transposition), so that a cache line is used up while it is at hand, and when much depends on the
+// lane alone, which they then share.
 void LoopNest::group_rows(int f32_lanes) {
   if (outer.empty()) return;
   const VarMask along = VarMask{1} << inner->variable, across = VarMask{1} << outer.back().variable;
-  bool transposes = false;
+  bool transposes = false, shares = false;
   for (ExprId id = 0; id < masks.size(); ++id) {
     const ExprNode& n = pool.node(id);
     if (!analysis.is_used(id) || n.kind != ExprKind::read) continue;
     const Affine offset = analysis.offset(n, inputs[n.input]);
     bool is_plain = true, is_plain_across = true;
     const int64_t stride = coefficient(offset, along, is_plain);
+    shares = shares || (!is_plain && !(masks[id] & across));
     transposes = transposes || (is_plain && stride > 1 &&
                                 coefficient(offset, across, is_plain_across) == 1);
   }
-  if (!transposes) return;
+  if (!transposes && !shares) return;
   group = std::min<int64_t>(16, outer.back().extent);
-  lanes = f32_lanes;
+  if (transposes) lanes = f32_lanes;
 }
 
 }  // namespace tessera::codegen

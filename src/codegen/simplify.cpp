@@ -6,6 +6,7 @@
 #include <numeric>
 #include <unordered_map>
 
+#include "base/check.h"
 #include "ops/index_analysis.h"
 
 namespace tessera::codegen {
@@ -95,19 +96,60 @@ class Simplifier {
   std::unordered_map<ExprId, Expr> known_;
 };
 
+// By output axis: a number that divides its extent and by which it is divided somewhere, or 0.
+std::vector<int64_t> splits(const ir::Meaning& meaning, int64_t smallest) {
+  const Shape shape = meaning.output_type(0).concrete_shape();
+  std::vector<int64_t> result(shape.size());
+  for (ExprId id = 0; id < meaning.pool->size(); ++id) {
+    const ExprNode& n = meaning.pool->node(id);
+    if (n.kind != ExprKind::primitive || n.type != DType::i64 ||
+        (n.prim != Prim::floor_div && n.prim != Prim::mod))
+      continue;
+    const ExprNode &dividend = meaning.pool->node(n.args[0]), &by = meaning.pool->node(n.args[1]);
+    if (dividend.kind != ExprKind::variable || dividend.var.kind != ir::Var::Kind::output ||
+        by.kind != ExprKind::constant || by.bits < smallest)
+      continue;
+    const int64_t extent = shape[dividend.var.number];
+    int64_t& split = result[dividend.var.number];
+    if (by.bits < extent && extent % by.bits == 0 && (split == 0 || by.bits < split))
+      split = by.bits;
+  }
+  return result;
+}
+
 }  // namespace
 
-ir::Meaning with_small_divisions(const ir::Meaning& meaning) {
+ir::Meaning with_small_divisions(const ir::Meaning& meaning, int64_t smallest) {
   ir::Meaning result;
   result.pool = std::make_unique<ir::ExprPool>();
   result.inputs = meaning.inputs;
   result.requirements = meaning.requirements;
+  const Shape old_shape = meaning.output_type(0).concrete_shape();
+  for (size_t k = 1; k < meaning.outputs.size(); ++k)
+    TESSERA_CHECK(meaning.output_type(k).concrete_shape() == old_shape,
+                  "outputs of different shapes in one kernel");
+  const std::vector<int64_t> split = splits(meaning, smallest);
+  ir::Dims shape;
+  std::vector<Expr> variables;
+  const auto add_axis = [&](int64_t extent) {
+    const auto number = static_cast<uint32_t>(shape.size());
+    shape.push_back(extent);
+    return result.pool->variable({ir::Var::Kind::output, number});
+  };
+  for (size_t axis = 0; axis < old_shape.size(); ++axis) {
+    if (split[axis] == 0) {
+      variables.push_back(add_axis(old_shape[axis]));
+      continue;
+    }
+    const Expr high = add_axis(old_shape[axis] / split[axis]), low = add_axis(split[axis]);
+    variables.push_back(high * result.pool->integer(split[axis]) + low);
+  }
   std::vector<ExprId> roots;
   for (const ir::MeaningOutput& o : meaning.outputs) {
-    result.outputs.push_back({o.shape, result.pool->import(o.body, {})});
+    result.outputs.push_back({shape, result.pool->import(o.body, variables)});
     roots.push_back(result.outputs.back().body.id);
   }
-  Simplifier simplify(*result.pool, roots, meaning.output_type(0).concrete_shape());
+  Simplifier simplify(*result.pool, roots, result.output_type(0).concrete_shape());
   for (ir::MeaningOutput& o : result.outputs)
     o.body = result.pool->rewrite(o.body, [&](Expr e) { return simplify(e); });
   return result;

@@ -57,12 +57,6 @@ function(tessera_find_dnnl target)
   target_link_libraries(${target} INTERFACE DNNL::dnnl)
 endfunction()
 
-function(tessera_find_openmp target)
-  # The runtime only: sources that hold pragmas say -fopenmp themselves (CMakeLists.txt).
-  find_package(OpenMP REQUIRED COMPONENTS CXX)
-  target_link_libraries(${target} INTERFACE ${OpenMP_CXX_LIBRARIES})
-endfunction()
-
 function(tessera_find_cli11 target)
   find_package(CLI11 REQUIRED)
   target_link_libraries(${target} INTERFACE CLI11::CLI11)

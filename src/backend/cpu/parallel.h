@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// Threads of the CPU engine. oneDNN runs on the OpenMP runtime, so our loops do too: there is one
-// team of threads, and never more of them than a plan asked for.
+// Threads of the CPU engine: one pool for generated loops and for oneDNN, so that a plan never has
+// more threads than it asked for.
+//
+// Debian's oneDNN starts threads through the OpenMP runtime libgomp, whose threads spin for
+// milliseconds at the end of every region: on a busy machine the spinning thread keeps its sibling
+// from the core that it waits for. The six functions of that interface which oneDNN calls are
+// therefore defined here, over a pool whose threads spin for some microseconds and then sleep.
+// A region always runs on exactly as many threads as it asks for; a region inside a region runs on
+// one; regions that different callers start take turns.
 #pragma once
 
 #include <cstdint>
 
 namespace tessera::backend::cpu {
 
-/// While it lives, OpenMP (and with it oneDNN) uses `threads` threads in this thread's calls.
+/// While it lives, oneDNN uses `threads` threads in this thread's calls.
 class ThreadScope {
  public:
   explicit ThreadScope(int threads);

@@ -82,6 +82,13 @@ TEST(Load, binds_sizes_and_says_which_are_missing) {
   EXPECT_EQ(graph.type(graph.outputs()[0].value).to_string(), "f32[1,4,64]");
 }
 
+TEST(Load, refuses_to_bind_what_is_not_there) {
+  Options options = two_threads();
+  options.bind = {{"N", 1}};
+  EXPECT_EQ(message_of([&] { load_model("examples/gpt_block.tsr", options); }),
+            "--bind N: no input has such a dimension (there are B, S)");
+}
+
 TEST(Load, takes_sizes_from_the_inputs_given) {
   const NamedTensors given{{"x", Tensor(DType::f32, {2, 3, 64})}};
   const ir::Graph graph = load_model("examples/gpt_block.tsr", two_threads(), given);

@@ -61,6 +61,18 @@ std::map<std::string, int64_t> sizes_of(const ir::Graph& graph, const NamedTenso
   return sizes;
 }
 
+// A binding of a name that no input has would otherwise do nothing, silently.
+void require_symbols(const ir::Graph& unbound, const std::map<std::string, int64_t>& bind) {
+  std::map<std::string, sym::Expr> symbols;
+  for (const ir::NodeId id : unbound.inputs())
+    for (const sym::Expr& d : unbound.node(id).outputs[0].shape) d.collect_symbols(symbols);
+  std::string known;
+  for (const auto& [name, expr] : symbols) known += (known.empty() ? "" : ", ") + name;
+  for (const auto& [name, size] : bind)
+    TESSERA_USER_CHECK(symbols.count(name), "--bind {}: no input has such a dimension ({})", name,
+                       known.empty() ? "all are known" : "there are " + known);
+}
+
 ir::AttrMap substitute(const ir::AttrMap& attrs, const std::map<std::string, sym::Expr>& sizes) {
   ir::AttrMap result = attrs;
   for (auto& [name, value] : result)
@@ -91,12 +103,19 @@ void warn(const Options& options, const std::string& message) {
 ir::Graph load_model(const std::string& path, const Options& options, const NamedTensors& known) {
   if (ends_with(path, ".tsr")) {
     ir::Graph graph = lang::parse_file(path);
+    require_symbols(graph, options.bind);
     auto sizes = sizes_of(graph, known);
     sizes.insert(options.bind.begin(), options.bind.end());
     return sizes.empty() ? graph : bind_sizes(graph, sizes);
   }
   TESSERA_USER_CHECK(ends_with(path, ".onnx"), "'{}' is neither .onnx nor .tsr", path);
   onnx::ImportOptions importing = import_options(options);
+  if (!options.bind.empty()) {
+    onnx::ImportOptions unbound = importing;
+    unbound.bind.clear();
+    unbound.warn = nullptr;
+    require_symbols(import_onnx(path, unbound, known), options.bind);
+  }
   ir::Graph graph = import_onnx(path, importing, known);
   const auto sizes = sizes_of(graph, known);
   if (sizes.empty()) return graph;

@@ -6,10 +6,12 @@
 #include "codegen/emit_math.h"
 
 #include <llvm/IR/IRBuilder.h>
+#include <llvm/IR/IntrinsicsX86.h>
 #include <llvm/IR/Module.h>
 
 #include <initializer_list>
 #include <limits>
+#include <numeric>
 #include <optional>
 
 #include "base/check.h"
@@ -87,6 +89,7 @@ class F32 {
 
  private:
   Type* bits_type() const { return type_->getWithNewType(b_.getInt32Ty()); }
+  Value* scaled_by_instruction(Value* p, Value* n) const;
   // 2^n for an integer n in [-126, 127].
   Value* power_of_two(Value* n) const {
     return real(b_.CreateShl(b_.CreateAdd(n, integer(127)), integer(23)));
@@ -100,6 +103,35 @@ class F32 {
 constexpr std::initializer_list<double> exp_tail = {0x1.fffffcp-2, 0x1.55549p-3, 0x1.5558f4p-5,
                                                     0x1.123a38p-7, 0x1.6a22d4p-10};
 
+// p · 2^n by AVX-512's instruction, 16 lanes at a time; null where it or the lanes are missing.
+Value* F32::scaled_by_instruction(Value* p, Value* n) const {
+  const auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(type_);
+  const int lanes = vector ? static_cast<int>(vector->getNumElements()) : 0;
+  if (lanes == 0 || lanes % 16 != 0 || !b_.GetInsertBlock()->getModule()->getModuleFlag(avx512_flag))
+    return nullptr;
+  Value* result = nullptr;
+  for (int first = 0; first < lanes; first += 16) {
+    std::vector<int> part(16);
+    std::iota(part.begin(), part.end(), first);
+    Value *x = b_.CreateShuffleVector(p, part), *y = b_.CreateShuffleVector(n, part);
+    const auto current_rounding = b_.getInt32(4);
+    Value* scaled = b_.CreateIntrinsic(
+        Intrinsic::x86_avx512_mask_scalef_ps_512, {},
+        {x, y, llvm::Constant::getNullValue(x->getType()), b_.getInt16(0xffff), current_rounding});
+    if (!result) {
+      result = scaled;
+      continue;
+    }
+    // Pieces are joined from the left; the shorter operand of a shuffle is widened first.
+    std::vector<int> widen(static_cast<size_t>(first), -1), join(static_cast<size_t>(first) + 16);
+    for (int k = 0; k < std::min(first, 16); ++k) widen[static_cast<size_t>(k)] = k;
+    if (first > 16) scaled = b_.CreateShuffleVector(scaled, widen);
+    std::iota(join.begin(), join.end(), 0);
+    result = b_.CreateShuffleVector(result, scaled, join);
+  }
+  return result;
+}
+
 // 2^n · e^r with n = round(x / ln 2). The scale is applied in two steps, so that the result may
 // be subnormal.
 Value* F32::exp(Value* x) const {
@@ -111,6 +143,7 @@ Value* F32::exp(Value* x) const {
   Value* r = fma(n, number(-0x1.62e4p-1), x);  // ln 2 in two parts; the first has 15 bits
   r = fma(n, number(-0x1.7f7d1cp-20), r);
   Value* p = add(fma(mul(r, r), polynomial(r, exp_tail), r), number(1));
+  if (Value* scaled = scaled_by_instruction(p, n)) return scaled;
   Value* k = b_.CreateSub(bits(shifted), bits(number(magic)));
   Value* half = b_.CreateAShr(k, integer(1));
   return mul(mul(p, power_of_two(half)), power_of_two(b_.CreateSub(k, half)));

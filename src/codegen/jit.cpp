@@ -23,6 +23,7 @@
 #include <thread>
 
 #include "base/check.h"
+#include "codegen/emit_math.h"
 #include "codegen/emit_scalar.h"
 #include "codegen/emitter.h"
 #include "codegen/loop_kernel.h"
@@ -99,6 +100,7 @@ std::unique_ptr<llvm::MemoryBuffer> compile_module(std::span<Job> jobs,
   module.setDataLayout(machine.createDataLayout());
   module.setTargetTriple(machine.getTargetTriple().str());
   const bool wide = machine.getTargetFeatureString().contains("+avx512f");
+  if (wide) module.addModuleFlag(llvm::Module::Warning, avx512_flag, 1);
   for (Job& job : jobs) {
     const int lanes = wide ? 16 : 8;
     const ir::Meaning meaning = with_small_divisions(*job.meaning, lanes);

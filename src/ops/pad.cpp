@@ -11,8 +11,7 @@ struct PadAxis {
   Size before, after, cut, core;
 };
 
-// Negative pads cut elements off before the border is made of what is left. Symbolic pads other
-// than of mode constant are required not to be negative.
+// Negative pads cut off before borders are made; symbolic ones are refused but in mode constant.
 PadAxis pad_axis(MeaningBuilder& b, const Size& extent, const Size& begin, const Size& end,
                  bool constant_mode) {
   const auto cut = [&](const Size& pad) {
@@ -29,7 +28,17 @@ Expr pad_source(MeaningBuilder& b, const PadAxis& p, const std::string& mode, Ex
   b.require_at_least(p.core, 1, "nothing is left to make a border of");
   const Expr at = i - p.before;
   if (mode == "edge") return ir::max(0, ir::min(at, p.core - Size(1))) + p.cut;
+  // Borders of less than one period need no division.
+  const auto fits = [&](const Size& border) {
+    const auto spare = (p.core - Size(1) - border).constant();
+    return spare && *spare >= 0;
+  };
+  const bool once = fits(p.before) && fits(p.after);
+  if (mode == "wrap" && once)
+    return select(at < 0, at + p.core, select(at < p.core, at, at - p.core)) + p.cut;
   if (mode == "wrap") return ir::mod(at, p.core) + p.cut;
+  const Expr last = b.size(p.core - Size(1));
+  if (once) return last - ir::abs(last - ir::abs(at)) + p.cut;
   // Reflection has the period 2·(n − 1); for n = 1 modulo 0 gives the only element.
   const Size period = Size(2) * (p.core - Size(1));
   const Expr phase = ir::mod(at, period);

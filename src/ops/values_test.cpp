@@ -82,6 +82,8 @@ TEST(Values, pad_repeats_its_pattern_beyond_one_period) {
   EXPECT_EQ(padded("constant", {2, -1}), (Numbers{0, 0, 1, 2}));
   EXPECT_EQ(padded("edge", {2, 1}), (Numbers{1, 1, 1, 2, 3, 3}));
   EXPECT_EQ(padded("reflect", {5, 2}), (Numbers{2, 1, 2, 3, 2, 1, 2, 3, 2, 1}));
+  EXPECT_EQ(padded("reflect", {2, 1}), (Numbers{3, 2, 1, 2, 3, 2}));
+  EXPECT_EQ(padded("wrap", {2, 1}), (Numbers{2, 3, 1, 2, 3, 1}));
   EXPECT_EQ(padded("wrap", {4, 2}), (Numbers{3, 1, 2, 3, 1, 2, 3, 1, 2}));
   EXPECT_EQ(padded("reflect", {-1, 1}), (Numbers{2, 3, 2}));
   EXPECT_THROW(padded("edge", {-3, 1}), UserError);

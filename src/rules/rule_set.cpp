@@ -156,7 +156,7 @@ RuleSet load_rules(const std::string& folder, const LoadOptions& options) {
 std::vector<std::string> certify(const std::string& folder) {
   std::vector<std::string> failures;
   std::string text =
-      "# Written by `rules prove`; do not edit. Hash of the rule's text, status, sample instances, "
+      "# Written by certify_rules; do not edit. Hash of the rule's text, status, sample instances, "
       "name.\n";
   const auto known = read_certificates(folder);
   for (const fs::path& path : rule_files(folder))

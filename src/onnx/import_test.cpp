@@ -292,9 +292,10 @@ TEST_F(ExternalData, large_weights_are_exported_to_a_file_that_is_mapped) {
   EXPECT_EQ(fs::file_size(path + ".data"), 4096u);
   const ir::Graph again = import_model(path, {});
   ASSERT_EQ(count(again, "constant"), 1u);
-  for (const ir::Node& n : again.nodes())
-    if (n.op == "constant")
-      EXPECT_EQ(std::get<Tensor>(n.attrs.at("value")).integer_at(511), 7);
+  for (const ir::Node& n : again.nodes()) {
+    if (n.op != "constant") continue;
+    EXPECT_EQ(std::get<Tensor>(n.attrs.at("value")).integer_at(511), 7);
+  }
 }
 
 TEST_F(ExternalData, a_failed_export_leaves_nothing_behind) {

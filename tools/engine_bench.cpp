@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs one model on the CPU engine: `engine_bench MODEL.onnx [threads [INPUTS.npz [OUTPUTS.npz [unfused]]]]`.
+// Runs one model on the CPU engine:
+//     engine_bench MODEL.onnx [threads [INPUTS.npz [OUTPUTS.npz [unfused]]]]
 // Prints the time to compile, the latency, the arena, and the kernels by the time they take.
 #include <algorithm>
 #include <chrono>
@@ -27,7 +28,8 @@ void report(runtime::Plan& plan, const std::vector<Tensor>& inputs) {
   const std::vector<double> seconds = plan.profile(inputs, 5);
   std::vector<size_t> order(seconds.size());
   std::iota(order.begin(), order.end(), 0);
-  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return seconds[a] > seconds[b]; });
+  std::sort(order.begin(), order.end(),
+            [&](size_t a, size_t b) { return seconds[a] > seconds[b]; });
   const double total = std::accumulate(seconds.begin(), seconds.end(), 0.0);
   std::printf("%zu kernels, %.3f ms in all\n", seconds.size(), total * 1e3);
   for (size_t k = 0; k < std::min<size_t>(order.size(), 25); ++k) {

@@ -12,7 +12,7 @@
 
 namespace tessera::codegen {
 
-/// A tensor as it lies in memory: element (i0, i1, …) is Σ i_k · strides[k] elements from the start.
+/// A tensor in memory: element (i0, i1, …) lies Σ i_k · strides[k] elements from the start.
 struct View {
   DType dtype = DType::f32;
   Shape shape;

@@ -151,8 +151,8 @@ class Emitter {
     signature.invariants = s.src.size() - states - scans;
     for (size_t k = states; k < s.dst.size(); ++k)
       signature.result_bytes.push_back(step_bytes(s.dst[k]));
-    return std::make_shared<runtime::ScanKernel>(
-        compile_program(*s.regions[0], target_, options_), std::move(signature));
+    return std::make_shared<runtime::ScanKernel>(compile_program(*s.regions[0], target_, options_),
+                                                 std::move(signature));
   }
 
   // The root of a value if it lies in the arena.
@@ -183,7 +183,7 @@ class Emitter {
     }
   }
 
-  // The block of a source that step `k` reads in place and that nobody needs after it, or a new one.
+  // The block of a source that step `k` reads in place and nobody needs after it, or a new one.
   size_t reused_block(const Step& s, ValueId dst, size_t k, const std::map<ValueId, size_t>& last) {
     for (ValueId v : s.in_place) {
       const auto root = in_arena(v);

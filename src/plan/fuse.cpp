@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fusion of loop steps: a producer's expression is substituted for the reads of its value. It pays
-// when the memory traffic that disappears costs more than what is computed again; thanks to hoisting
-// a row reduction (softmax, normalizations) is computed once per row in its consumer.
+// when the memory traffic that disappears costs more than what is computed again; thanks to
+// hoisting a row reduction (softmax, normalizations) is computed once per row in its consumer.
 #include <algorithm>
 #include <map>
 
@@ -53,7 +53,8 @@ class Fusion {
   void fuse_pointwise(size_t k) {
     const Step& p = d_.steps[k];
     const std::vector<size_t> users = consumers(p.dst[0]);
-    if (users.size() != 1 || !is_loops(users[0]) || has_reduction(p.meaning.outputs[0].body)) return;
+    if (users.size() != 1 || !is_loops(users[0]) || has_reduction(p.meaning.outputs[0].body))
+      return;
     Step& c = d_.steps[users[0]];
     if (has_reduction(c.meaning.outputs[0].body) || !fits(p, c)) return;
     if (d_.values[c.dst[0]].shape != d_.values[p.dst[0]].shape) return;
@@ -91,8 +92,8 @@ class Fusion {
   bool pays(const Step& p, const std::vector<size_t>& users) const {
     const Value& value = d_.values[p.dst[0]];
     const auto bytes = static_cast<double>(value.bytes());
-    double before = total_cost(d_, p) * ns_per_operation + traffic(p, {}) + bytes * ns_per_byte +
-                    ns_per_launch;
+    double before =
+        total_cost(d_, p) * ns_per_operation + traffic(p, {}) + bytes * ns_per_byte + ns_per_launch;
     double after = 0;
     for (size_t user : users) {
       const Step& c = d_.steps[user];
@@ -134,8 +135,8 @@ class Fusion {
     copy.dst = s.dst;
     copy.meaning.pool = std::make_unique<ir::ExprPool>();
     copy.meaning.inputs = s.meaning.inputs;
-    copy.meaning.outputs = {{s.meaning.outputs[0].shape,
-                             copy.meaning.pool->import(s.meaning.outputs[0].body, {})}};
+    copy.meaning.outputs = {
+        {s.meaning.outputs[0].shape, copy.meaning.pool->import(s.meaning.outputs[0].body, {})}};
     return copy;
   }
 

@@ -20,7 +20,8 @@ class Physical {
     const Value& dst = d_.values[s_.dst[0]];
     std::vector<int> order = dst.order;
     if (order.empty())
-      for (size_t axis = 0; axis < dst.shape.size(); ++axis) order.push_back(static_cast<int>(axis));
+      for (size_t axis = 0; axis < dst.shape.size(); ++axis)
+        order.push_back(static_cast<int>(axis));
     Shape shape;
     for (int axis : order) shape.push_back(dst.shape[axis]);
     result_.pool = std::make_unique<ir::ExprPool>();

@@ -17,7 +17,9 @@ using OnRead = std::function<ir::Expr(uint32_t, DType, std::span<const ir::Expr>
 /// reduction is being copied. Not thread-safe.
 class Copier {
  public:
-  Copier(ir::ExprPool& target, Shape output) : target_(target) { extents_.output = std::move(output); }
+  Copier(ir::ExprPool& target, Shape output) : target_(target) {
+    extents_.output = std::move(output);
+  }
 
   /// `root` with output variable i replaced by output[i].
   ir::Expr copy(ir::Expr root, std::span<const ir::Expr> output, const OnRead& on_read);

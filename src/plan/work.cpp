@@ -52,7 +52,8 @@ double cost_of(Prim prim) {
 // Walks a body and counts how often each read is evaluated.
 class UseCounter {
  public:
-  UseCounter(const Draft& d, const Step& s) : pool_(*s.meaning.pool), root_(s.meaning.outputs[0].body.id) {
+  UseCounter(const Draft& d, const Step& s)
+      : pool_(*s.meaning.pool), root_(s.meaning.outputs[0].body.id) {
     const Value& dst = d.values[s.dst[0]];
     shape_ = dst.shape;
     std::vector<int> order = dst.order;
@@ -115,8 +116,7 @@ class UseCounter {
     if (!seen_.emplace(id, context).second) return;
     const ir::ExprNode& n = pool_.node(id);
     add_cost(id, n);
-    if (n.kind == ExprKind::read)
-      uses_.push_back({n.input, evaluations(id), is_identity(n)});
+    if (n.kind == ExprKind::read) uses_.push_back({n.input, evaluations(id), is_identity(n)});
     if (n.kind == ExprKind::reduce) {
       visit(n.args[0]);
       loops_.push_back({n.var.number, evaluations(id) * extent_of(pool_, n.args[0])});
@@ -132,15 +132,15 @@ class UseCounter {
     if (n.kind == ExprKind::primitive && n.type != DType::i64)
       cost_ += evaluations(id) * cost_of(n.prim);
     else if (n.kind == ExprKind::cast) cost_ += evaluations(id);
-    else if (n.kind == ExprKind::reduce)
-      cost_ += evaluations(id) * extent_of(pool_, n.args[0]);
+    else if (n.kind == ExprKind::reduce) cost_ += evaluations(id) * extent_of(pool_, n.args[0]);
   }
 
   bool is_identity(const ir::ExprNode& read) const {
     if (read.args.size() != shape_.size()) return false;
     for (uint32_t axis = 0; axis < read.args.size(); ++axis) {
       const ir::ExprNode& i = pool_.node(read.args[axis]);
-      const bool own = i.kind == ExprKind::variable && i.var == ir::Var{ir::Var::Kind::output, axis};
+      const bool own =
+          i.kind == ExprKind::variable && i.var == ir::Var{ir::Var::Kind::output, axis};
       if (!own && !(shape_[axis] == 1 && i.kind == ExprKind::constant && i.bits == 0)) return false;
     }
     return true;
@@ -204,8 +204,7 @@ void inline_producer(const Draft& draft, Step& consumer, const Step& producer) {
     if (v != producer.dst[0]) return result.pool->read(number(v), type, at);
     return copier.copy(producer.meaning.outputs[0].body, at, read_producer);
   };
-  const Expr body =
-      copier.copy(consumer.meaning.outputs[0].body, copier.outputs(), read_consumer);
+  const Expr body = copier.copy(consumer.meaning.outputs[0].body, copier.outputs(), read_consumer);
   result.outputs = {{consumer.meaning.outputs[0].shape, body}};
   consumer.op.clear();
   consumer.meaning = std::move(result);
@@ -229,7 +228,8 @@ void predict_orders(Draft& d) {
     if (s.dead) continue;
     const ValueId dst = s.dst[0];
     const size_t rank = d.values[dst].shape.size();
-    if (s.kind == Step::Kind::library && s.op != "matmul") d.values[dst].order = channels_last(rank);
+    if (s.kind == Step::Kind::library && s.op != "matmul")
+      d.values[dst].order = channels_last(rank);
     if (s.kind != Step::Kind::loops || rank < 3) continue;
     if (wishes[dst]) {
       d.values[dst].order = channels_last(rank);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the kernels made of oneDNN primitives share: the engine, descriptors, epilogues, and a kernel
-// that runs one primitive on memory given by address.
+// What the kernels made of oneDNN primitives share: the engine, descriptors, epilogues, and a
+// kernel that runs one primitive on memory given by address.
 #pragma once
 
 #include <dnnl.hpp>

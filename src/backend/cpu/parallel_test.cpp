@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The pool, called as our loops and as oneDNN call it.
 #include "backend/cpu/parallel.h"
 
 #include <gtest/gtest.h>

@@ -17,6 +17,7 @@ namespace {
 
 // About 20 µs: longer than the gap between two kernels, shorter than a time slice.
 constexpr int spins = 1000;
+constexpr int parts_per_thread = 4;
 
 // Waits until `value` is no longer `old`.
 template <typename T>
@@ -44,31 +45,35 @@ thread_local int max_threads = 0;  // 0: as many as there are processors
 
 using RegionFn = void (*)(void*);
 
+// A region is a number of parts. Any thread of the pool may claim the next part, the caller too: on
+// a busy machine, where a worker may come late, the caller does its part.
 class Pool {
  public:
-  void run(RegionFn fn, void* data, int size) {
+  // Runs `parts` parts on at most `threads` threads. REQUIRES: parts that meet at barriers are no
+  // more than threads.
+  void run(RegionFn fn, void* data, int parts, int threads) {
     const std::lock_guard lock(regions_);
-    while (static_cast<int>(workers_.size()) < size - 1) add_worker();
+    while (static_cast<int>(workers_.size()) < threads - 1) add_worker();
     fn_ = fn;
     data_ = data;
-    size_ = size;
-    remaining_.store(size - 1, std::memory_order_relaxed);
-    for (int k = 0; k < size - 1; ++k) {
+    remaining_.store(parts, std::memory_order_relaxed);
+    const uint64_t region = (ticket_.load(std::memory_order_relaxed) >> region_shift) + 1;
+    ticket_.store(region << region_shift | static_cast<uint64_t>(parts) << parts_shift,
+                  std::memory_order_release);
+    for (int k = 0; k < threads - 1; ++k) {
       workers_[k]->turn.fetch_add(1, std::memory_order_release);
       workers_[k]->turn.notify_one();
     }
-    place = {0, size, true};
-    fn(data);
-    place = {};
+    work();
     for (int left = remaining_.load(std::memory_order_acquire); left != 0;
          left = remaining_.load(std::memory_order_acquire))
       wait_while(remaining_, left);
   }
 
-  // All threads of the region that is running meet.
-  void barrier() {
+  // All parts of the region that is running meet.
+  void barrier(int parts) {
     const uint32_t round = barrier_round_.load(std::memory_order_acquire);
-    if (barrier_count_.fetch_add(1, std::memory_order_acq_rel) + 1 == size_) {
+    if (barrier_count_.fetch_add(1, std::memory_order_acq_rel) + 1 == parts) {
       barrier_count_.store(0, std::memory_order_relaxed);
       barrier_round_.fetch_add(1, std::memory_order_release);
       barrier_round_.notify_all();
@@ -78,20 +83,37 @@ class Pool {
   }
 
  private:
+  // A ticket: number of the region, its parts, and the next part to be claimed.
+  static constexpr int region_shift = 32, parts_shift = 16;
+  static constexpr uint64_t mask = 0xffff;
+
   struct alignas(64) Worker {
     std::atomic<uint32_t> turn{0};
   };
 
+  // Runs parts of the current region until none is left to claim. While a claimed part runs, the
+  // region cannot end, so what describes it stays as it is.
+  void work() {
+    uint64_t ticket = ticket_.load(std::memory_order_acquire);
+    while ((ticket & mask) < (ticket >> parts_shift & mask)) {
+      if (!ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel)) continue;
+      place = {static_cast<int>(ticket & mask), static_cast<int>(ticket >> parts_shift & mask),
+               true};
+      fn_(data_);
+      place = {};
+      if (remaining_.fetch_sub(1, std::memory_order_acq_rel) == 1) remaining_.notify_one();
+      ticket = ticket_.load(std::memory_order_acquire);
+    }
+  }
+
   void add_worker() {
     workers_.push_back(std::make_unique<Worker>());
-    const int number = static_cast<int>(workers_.size());
-    std::thread([this, worker = workers_.back().get(), number] {
-      for (uint32_t turn = 0;; ++turn) {
+    std::thread([this, worker = workers_.back().get()] {
+      uint32_t turn = 0;
+      while (true) {
         wait_while(worker->turn, turn);
-        place = {number, size_, true};
-        fn_(data_);
-        place = {};
-        if (remaining_.fetch_sub(1, std::memory_order_acq_rel) == 1) remaining_.notify_one();
+        turn = worker->turn.load(std::memory_order_acquire);
+        work();
       }
     }).detach();
   }
@@ -100,7 +122,7 @@ class Pool {
   std::vector<std::unique_ptr<Worker>> workers_;
   RegionFn fn_ = nullptr;
   void* data_ = nullptr;
-  int size_ = 1;
+  alignas(64) std::atomic<uint64_t> ticket_{0};
   alignas(64) std::atomic<int> remaining_{0};
   alignas(64) std::atomic<int> barrier_count_{0};
   std::atomic<uint32_t> barrier_round_{0};
@@ -112,8 +134,8 @@ Pool& pool() {
   return *instance;
 }
 
-void run_region(RegionFn fn, void* data, int size) {
-  if (!place.inside && size > 1) return pool().run(fn, data, size);
+void run_region(RegionFn fn, void* data, int parts, int threads) {
+  if (!place.inside && threads > 1) return pool().run(fn, data, parts, threads);
   const Place outer = place;
   place = {0, 1, outer.inside};
   fn(data);
@@ -136,8 +158,9 @@ void parallel_ranges(int threads, int64_t count, ParallelBody body, void* data) 
     ParallelBody body;
     void* data;
   };
-  Ranges ranges{std::min<int64_t>(threads, count), count, body, data};
-  if (ranges.parts <= 1 || place.inside) {
+  // More parts than threads, so that a thread that comes late leaves its share to the others.
+  Ranges ranges{std::min<int64_t>(int64_t{parts_per_thread} * threads, count), count, body, data};
+  if (threads <= 1 || ranges.parts <= 1 || place.inside) {
     if (count > 0) body(data, 0, count);
     return;
   }
@@ -145,7 +168,7 @@ void parallel_ranges(int threads, int64_t count, ParallelBody body, void* data) 
     const Ranges& r = *static_cast<Ranges*>(p);
     r.body(r.data, r.count * place.number / r.parts, r.count * (place.number + 1) / r.parts);
   };
-  run_region(part, &ranges, static_cast<int>(ranges.parts));
+  run_region(part, &ranges, static_cast<int>(ranges.parts), threads);
 }
 
 }  // namespace tessera::backend::cpu
@@ -157,10 +180,11 @@ using namespace tessera::backend::cpu;
 
 __attribute__((visibility("default"))) void GOMP_parallel(void (*fn)(void*), void* data,
                                                           unsigned threads, unsigned) {
-  run_region(fn, data, threads == 0 ? current_max_threads() : static_cast<int>(threads));
+  const int size = threads == 0 ? current_max_threads() : static_cast<int>(threads);
+  run_region(fn, data, size, size);
 }
 __attribute__((visibility("default"))) void GOMP_barrier() {
-  if (place.size > 1) pool().barrier();
+  if (place.size > 1) pool().barrier(place.size);
 }
 __attribute__((visibility("default"))) int omp_get_max_threads() { return current_max_threads(); }
 __attribute__((visibility("default"))) int omp_get_num_threads() { return place.size; }

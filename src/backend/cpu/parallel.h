@@ -5,9 +5,10 @@
 // Debian's oneDNN starts threads through the OpenMP runtime libgomp, whose threads spin for
 // milliseconds at the end of every region: on a busy machine the spinning thread keeps its sibling
 // from the core that it waits for. The six functions of that interface which oneDNN calls are
-// therefore defined here, over a pool whose threads spin for some microseconds and then sleep.
-// A region always runs on exactly as many threads as it asks for; a region inside a region runs on
-// one; regions that different callers start take turns.
+// therefore defined here, over a pool whose threads spin for some microseconds and then sleep. The
+// parts of a region are numbered; which thread runs a part does not matter to its result, so a
+// caller whose workers are late runs their parts itself. A region inside a region runs on one
+// thread; regions that different callers start take turns.
 #pragma once
 
 #include <cstdint>
@@ -28,9 +29,9 @@ class ThreadScope {
 
 using ParallelBody = void (*)(void* data, int64_t begin, int64_t end);
 
-/// Splits [0, count) into at most `threads` equal contiguous parts and runs the body on each, on
-/// its own thread. The split depends on `count` and `threads` only, so results do not vary from run
-/// to run. The body must not throw.
+/// Splits [0, count) into contiguous parts and runs the body on each, on at most `threads` threads.
+/// The split depends on `count` and `threads` only, so results do not vary from run to run. The
+/// body must not throw.
 void parallel_ranges(int threads, int64_t count, ParallelBody body, void* data);
 
 /// `f(begin, end)` in parallel over [0, count).

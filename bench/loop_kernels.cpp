@@ -104,9 +104,9 @@ void layer_normalization(benchmark::State& state) {
   run(state, {{n, m}, {m}, {m}}, {n, m}, [&](MeaningBuilder& b, auto i) {
     const auto x = b.in(0);
     const Expr mean = b.sum(m, [&](Expr r) { return x(i[0], r); }) / static_cast<double>(m);
-    const Expr variance =
-        b.sum(m, [&](Expr r) { return (x(i[0], r) - mean) * (x(i[0], r) - mean); }) /
-        static_cast<double>(m);
+    const Expr variance = b.sum(m, [&](Expr r) {
+      return (x(i[0], r) - mean) * (x(i[0], r) - mean);
+    }) / static_cast<double>(m);
     return (x(i) - mean) / sqrt(variance + 1e-5) * b.in(1)(i[1]) + b.in(2)(i[1]);
   });
 }
@@ -171,8 +171,7 @@ void depthwise(benchmark::State& state) {
       return b.sum(3, [&](Expr s) {
         const Expr y = i[1] + r - 1, x = i[2] + s - 1, zero = b.integer(0);
         const Expr inside = zero <= y && y < b.integer(56) && zero <= x && x < b.integer(56);
-        return select(inside, b.in(0)(i[0], y, x), b.literal(0, DType::f32)) *
-               b.in(1)(i[0], r, s);
+        return select(inside, b.in(0)(i[0], y, x), b.literal(0, DType::f32)) * b.in(1)(i[0], r, s);
       });
     });
   });
@@ -180,9 +179,8 @@ void depthwise(benchmark::State& state) {
 BENCHMARK(depthwise);
 
 void split_heads_by_reshape(benchmark::State& state) {
-  run(state, {{128, 768}}, {12, 128, 64}, [](MeaningBuilder& b, auto i) {
-    return b.in(0)(i[1], i[0] * 64 + i[2]);
-  });
+  run(state, {{128, 768}}, {12, 128, 64},
+      [](MeaningBuilder& b, auto i) { return b.in(0)(i[1], i[0] * 64 + i[2]); });
 }
 BENCHMARK(split_heads_by_reshape);
 

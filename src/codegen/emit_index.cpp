@@ -79,10 +79,10 @@ Emitter::Index Emitter::index(const Affine& affine) {
       part = {-Interval::far, Interval::far};
     const auto ends = std::minmax({static_cast<__int128>(part.low) * term.second,
                                    static_cast<__int128>(part.high) * term.second});
-    result.range.low = static_cast<int64_t>(
-        std::max<__int128>(ends.first + result.range.low, -Interval::far));
-    result.range.high = static_cast<int64_t>(
-        std::min<__int128>(ends.second + result.range.high, Interval::far));
+    result.range.low =
+        static_cast<int64_t>(std::max<__int128>(ends.first + result.range.low, -Interval::far));
+    result.range.high =
+        static_cast<int64_t>(std::min<__int128>(ends.second + result.range.high, Interval::far));
   }
   result.is_plain = atoms.empty();
   if (result.is_plain && result.lane_stride == 0) return result;
@@ -118,8 +118,8 @@ Value* Emitter::narrow_value(ExprId id) {
     const Index part = index(nest_.analysis.affine(n.args[0]));
     at(s);
     llvm::Type* i32 = b_.getInt32Ty();
-    Value* offset = part.scalar ? b_.CreateAdd(part.scalar, integer(part.constant))
-                                : integer(part.constant);
+    Value* offset =
+        part.scalar ? b_.CreateAdd(part.scalar, integer(part.constant)) : integer(part.constant);
     v = widened(b_.CreateTrunc(offset, i32), nest_.lanes);
     if (part.vector) v = b_.CreateAdd(v, b_.CreateSExtOrTrunc(part.vector, v->getType()));
     Value* by = llvm::ConstantInt::getSigned(v->getType(), divisor->constant);
@@ -129,8 +129,8 @@ Value* Emitter::narrow_value(ExprId id) {
     at(s);
     v = widened(v, nest_.lanes);
     if (fits_i32(nest_.analysis.interval(id)))
-      v = b_.CreateTrunc(v, llvm::FixedVectorType::get(b_.getInt32Ty(),
-                                                       static_cast<unsigned>(nest_.lanes)));
+      v = b_.CreateTrunc(
+          v, llvm::FixedVectorType::get(b_.getInt32Ty(), static_cast<unsigned>(nest_.lanes)));
   }
   scopes_[s].narrow.emplace(id, v);
   return v;
@@ -139,8 +139,8 @@ Value* Emitter::narrow_value(ExprId id) {
 Value* Emitter::affine_value(const Affine& affine, size_t s) {
   const Index part = index(affine);
   at(s);
-  Value* v = part.scalar ? b_.CreateAdd(part.scalar, integer(part.constant))
-                         : integer(part.constant);
+  Value* v =
+      part.scalar ? b_.CreateAdd(part.scalar, integer(part.constant)) : integer(part.constant);
   if (!part.vector) return v;
   v = widened(v, nest_.lanes);
   return b_.CreateAdd(v, b_.CreateSExt(part.vector, v->getType()));
@@ -150,8 +150,8 @@ Value* Emitter::affine_value(const Affine& affine, size_t s) {
 Value* Emitter::compare(const Affine& room, size_t s) {
   const Index part = index(room);
   at(s);
-  Value* total = part.scalar ? b_.CreateAdd(part.scalar, integer(part.constant))
-                             : integer(part.constant);
+  Value* total =
+      part.scalar ? b_.CreateAdd(part.scalar, integer(part.constant)) : integer(part.constant);
   if (!part.vector) return b_.CreateICmpSGE(total, integer(0));
   Value* limit = b_.CreateNeg(total);
   limit = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, limit, integer(part.range.low));
@@ -189,8 +189,8 @@ Value* Emitter::read(ExprId id, size_t s) {
   at(s);
   llvm::Type* type = memory_type(b_, n.type);
   const llvm::Align align(size_of(n.type));
-  Value* offset = part.scalar ? b_.CreateAdd(part.scalar, integer(part.constant))
-                              : integer(part.constant);
+  Value* offset =
+      part.scalar ? b_.CreateAdd(part.scalar, integer(part.constant)) : integer(part.constant);
   if (!part.vector) {
     if (!is_safe)
       offset = b_.CreateSelect(b_.CreateICmpULT(offset, integer(size)), offset, integer(0));
@@ -202,9 +202,8 @@ Value* Emitter::read(ExprId id, size_t s) {
   if (is_strided(part)) return from_memory(b_, n.type, strided_load(n, part, offset, size));
   if (!is_safe) {
     // Bytes suffice for the numbers of lanes.
-    Value* inside = is_contiguous
-                        ? between(lane_numbers(8, 1), {0, nest_.lanes - 1}, offset, size)
-                        : between(part.vector, part.range, offset, size);
+    Value* inside = is_contiguous ? between(lane_numbers(8, 1), {0, nest_.lanes - 1}, offset, size)
+                                  : between(part.vector, part.range, offset, size);
     active = active ? b_.CreateAnd(active, inside) : inside;
   }
   auto* vector_type = llvm::FixedVectorType::get(type, static_cast<unsigned>(nest_.lanes));
@@ -233,9 +232,9 @@ Value* Emitter::strided_load(const ExprNode& n, const Index& part, Value* offset
   for (unsigned k = 0; k < count; ++k) numbers.push_back(b_.getInt8(static_cast<uint8_t>(k)));
   Value* inside = between(llvm::ConstantVector::get(numbers), {0, count - 1}, offset, size);
   auto* wide = llvm::FixedVectorType::get(type, count);
-  Value* all = b_.CreateMaskedLoad(wide, b_.CreateGEP(type, src_[n.input], offset),
-                                   llvm::Align(size_of(n.type)), inside,
-                                   llvm::Constant::getNullValue(wide));
+  Value* all =
+      b_.CreateMaskedLoad(wide, b_.CreateGEP(type, src_[n.input], offset),
+                          llvm::Align(size_of(n.type)), inside, llvm::Constant::getNullValue(wide));
   std::vector<int> kept;
   for (int k = 0; k < nest_.lanes; ++k) kept.push_back(k * static_cast<int>(part.lane_stride));
   return b_.CreateShuffleVector(all, kept);

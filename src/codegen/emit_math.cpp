@@ -107,7 +107,8 @@ constexpr std::initializer_list<double> exp_tail = {0x1.fffffcp-2, 0x1.55549p-3,
 Value* F32::scaled_by_instruction(Value* p, Value* n) const {
   const auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(type_);
   const int lanes = vector ? static_cast<int>(vector->getNumElements()) : 0;
-  if (lanes == 0 || lanes % 16 != 0 || !b_.GetInsertBlock()->getModule()->getModuleFlag(avx512_flag))
+  if (lanes == 0 || lanes % 16 != 0 ||
+      !b_.GetInsertBlock()->getModule()->getModuleFlag(avx512_flag))
     return nullptr;
   Value* result = nullptr;
   for (int first = 0; first < lanes; first += 16) {
@@ -165,9 +166,9 @@ Value* F32::log(Value* x) const {
   Value* exponent = b_.CreateSIToFP(e, type_);
   exponent = select(is_small, sub(exponent, number(23)), exponent);
   // (log(1 + f) − f + f²/2) / f³, within 7.5e-10 of log(1 + f)
-  Value* p = polynomial(f, {0x1.555548p-2, -0x1.000006p-2, 0x1.99a4b6p-3, -0x1.555c4cp-3,
-                            0x1.233764p-3, -0x1.fc2216p-4, 0x1.e6f0b6p-4, -0x1.de3bd6p-4,
-                            0x1.1456bap-4});
+  Value* p =
+      polynomial(f, {0x1.555548p-2, -0x1.000006p-2, 0x1.99a4b6p-3, -0x1.555c4cp-3, 0x1.233764p-3,
+                     -0x1.fc2216p-4, 0x1.e6f0b6p-4, -0x1.de3bd6p-4, 0x1.1456bap-4});
   Value* square = mul(f, f);
   Value* tail = mul(mul(square, f), p);
   tail = fma(exponent, number(0x1.7f7d1cp-20), tail);  // the low part of ln 2
@@ -191,8 +192,8 @@ Value* F32::tanh(Value* x) const {
   Value* size = abs(x);
   // (tanh(x) − x) / x³ in x², for |x| < 0.625, within 4.4e-9
   Value* square = mul(x, x);
-  Value* p = polynomial(square, {-0x1.555532p-2, 0x1.110726p-3, -0x1.b83c56p-5, 0x1.522686p-6,
-                                 -0x1.75e17ap-8});
+  Value* p = polynomial(
+      square, {-0x1.555532p-2, 0x1.110726p-3, -0x1.b83c56p-5, 0x1.522686p-6, -0x1.75e17ap-8});
   Value* near = fma(mul(square, p), x, x);
   Value* growth = add(exp(add(size, size)), number(1));
   Value* far = with_sign(sub(number(1), div(number(2), growth)), x);
@@ -203,9 +204,9 @@ Value* F32::erf(Value* x) const {
   Value* size = abs(x);
   // erf(x) / x in x², for |x| < 0.95, within 6.1e-10
   Value* square = mul(x, x);
-  Value* near = mul(x, polynomial(square, {0x1.20dd76p+0, -0x1.812742p-2, 0x1.ce2dcap-4,
-                                           -0x1.b80962p-6, 0x1.549662p-8, -0x1.a88d84p-11,
-                                           0x1.574eb4p-14}));
+  Value* near =
+      mul(x, polynomial(square, {0x1.20dd76p+0, -0x1.812742p-2, 0x1.ce2dcap-4, -0x1.b80962p-6,
+                                 0x1.549662p-8, -0x1.a88d84p-11, 0x1.574eb4p-14}));
   // log(1 − erf(t)) for t in [0.9, 4]; beyond, erf is 1 in f32
   Value* t = select(greater(size, 4), number(4), size);
   Value* p = polynomial(t, {0x1.62da32p-13, -0x1.212628p+0, -0x1.444d1ep-1, -0x1.bb4552p-4,
@@ -228,13 +229,14 @@ Value* F32::trigonometric(Value* x, int quarter) const {
   Value* q = b_.CreateIntrinsic(Intrinsic::fptosi_sat, {bits_type(), wide}, {n});
   q = b_.CreateAdd(q, integer(quarter));
   Value* square = mul(f, f);
-  Value* sine = fma(mul(square, polynomial(square, {-0x1.555556p-3, 0x1.111108p-7,
-                                                    -0x1.a00f7ap-13, 0x1.6cd0a6p-19})),
-                    f, f);
-  Value* cosine = fma(mul(square, square),
-                      polynomial(square, {0x1.555556p-5, -0x1.6c16b8p-10, 0x1.a0111cp-16,
-                                          -0x1.2429fap-22}),
-                      fma(square, number(-0.5), number(1)));
+  Value* sine =
+      fma(mul(square,
+              polynomial(square, {-0x1.555556p-3, 0x1.111108p-7, -0x1.a00f7ap-13, 0x1.6cd0a6p-19})),
+          f, f);
+  Value* cosine =
+      fma(mul(square, square),
+          polynomial(square, {0x1.555556p-5, -0x1.6c16b8p-10, 0x1.a0111cp-16, -0x1.2429fap-22}),
+          fma(square, number(-0.5), number(1)));
   Value* odd = b_.CreateICmpNE(b_.CreateAnd(q, integer(1)), integer(0));
   Value* chosen = select(odd, cosine, sine);
   Value* sign = b_.CreateShl(b_.CreateAnd(q, integer(2)), integer(30));

@@ -27,8 +27,8 @@ Value* Emitter::reduce(ExprId id, size_t s) {
   if (!in_lanes) r.lane = nest_.lane_variable(r.chain);
   const int lanes = in_lanes || r.lane >= 0 ? nest_.lanes : 0;
   const ir::Scalar start = ir::identity(n.reduction, n.type);
-  Value* first = constant(
-      b_, n.type, is_float(n.type) ? std::bit_cast<int64_t>(start.real) : start.integer);
+  Value* first =
+      constant(b_, n.type, is_float(n.type) ? std::bit_cast<int64_t>(start.real) : start.integer);
   r.total = new_cell(widened(first, lanes), s);
   if (nest_.tainted[id]) r.poisoned = new_cell(widened(b_.getFalse(), lanes), s);
   reduce_loops(r, 0);
@@ -52,8 +52,8 @@ void Emitter::reduce_loops(Reduction& r, size_t depth) {
   constexpr int64_t most_copies = 16, most_nested = 64;
   const auto* known = llvm::dyn_cast<llvm::ConstantInt>(extent);
   const int64_t count = known ? known->getSExtValue() : 0;
-  if (count > 0 && count * r.unrolled <= most_copies &&
-      count * copies_ <= most_nested && !nest_.tainted[n.args[0]]) {
+  if (count > 0 && count * r.unrolled <= most_copies && count * copies_ <= most_nested &&
+      !nest_.tainted[n.args[0]]) {
     r.unrolled *= count;
     unroll(count, variable_bit(n.var), [&] { reduce_loops(r, depth + 1); });
     r.unrolled /= count;
@@ -104,10 +104,9 @@ void Emitter::reduce_body(Reduction& r) {
   at(scopes_.size() - 1);
   x = widened(x, lanes);
   Value* before = b_.CreateLoad(type, r.total);
-  Value* after = is_product
-                     ? b_.CreateIntrinsic(llvm::Intrinsic::fmuladd, {type},
-                                          {x, widened(y, lanes), before})
-                     : emit_primitive(b_, r.combine, r.type, before, x);
+  Value* after = is_product ? b_.CreateIntrinsic(llvm::Intrinsic::fmuladd, {type},
+                                                 {x, widened(y, lanes), before})
+                            : emit_primitive(b_, r.combine, r.type, before, x);
   if (r.active) after = b_.CreateSelect(r.active, after, before);
   b_.CreateStore(after, r.total);
   if (!bad) return;

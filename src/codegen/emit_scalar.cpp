@@ -17,9 +17,9 @@ namespace {
 
 using ir::Prim;
 using llvm::IRBuilderBase;
-using llvm::Intrinsic::ID;
 using llvm::Type;
 using llvm::Value;
+using llvm::Intrinsic::ID;
 namespace Intrinsic = llvm::Intrinsic;
 
 int lanes_of(const Value* v) {
@@ -120,15 +120,12 @@ Value* real_primitive(IRBuilderBase& b, Prim prim, Value* x, Value* y) {
 std::pair<Value*, Value*> divide(IRBuilderBase& b, Value* x, Value* y, bool is_signed) {
   Value* zero = fixed_int(x, 0);
   const auto* known = llvm::dyn_cast<llvm::Constant>(y);
-  const auto* number =
-      known ? llvm::dyn_cast_or_null<llvm::ConstantInt>(known->getType()->isVectorTy()
-                                                            ? known->getSplatValue()
-                                                            : known)
-            : nullptr;
+  const auto* number = known ? llvm::dyn_cast_or_null<llvm::ConstantInt>(
+                                   known->getType()->isVectorTy() ? known->getSplatValue() : known)
+                             : nullptr;
   const bool is_safe = number && !number->isZero() && !number->isMinusOne();
   Value* by_zero = is_safe ? nullptr : b.CreateICmpEQ(y, zero);
-  Value* by_minus_one =
-      is_safe || !is_signed ? nullptr : b.CreateICmpEQ(y, fixed_int(y, -1));
+  Value* by_minus_one = is_safe || !is_signed ? nullptr : b.CreateICmpEQ(y, fixed_int(y, -1));
   Value* unsafe = by_minus_one ? b.CreateOr(by_zero, by_minus_one) : by_zero;
   Value* divisor = unsafe ? b.CreateSelect(unsafe, fixed_int(y, 1), y) : y;
   Value* q = is_signed ? b.CreateSDiv(x, divisor) : b.CreateUDiv(x, divisor);
@@ -153,8 +150,7 @@ Value* shifted(IRBuilderBase& b, Prim prim, Value* x, Value* count, bool is_sign
   const int64_t width = x->getType()->getScalarSizeInBits();
   Value* valid = b.CreateICmpULT(count, fixed_int(x, width));
   Value* safe = b.CreateSelect(valid, count, fixed_int(x, 0));
-  if (prim == Prim::shift_left)
-    return b.CreateSelect(valid, b.CreateShl(x, safe), fixed_int(x, 0));
+  if (prim == Prim::shift_left) return b.CreateSelect(valid, b.CreateShl(x, safe), fixed_int(x, 0));
   if (!is_signed) return b.CreateSelect(valid, b.CreateLShr(x, safe), fixed_int(x, 0));
   return b.CreateAShr(x, b.CreateSelect(valid, count, fixed_int(x, width - 1)));
 }
@@ -167,8 +163,8 @@ int64_t integer_power(int64_t base, int64_t exponent) {
 
 Value* powered(IRBuilderBase& b, Value* x, Value* y, bool is_signed) {
   Type* i64 = b.getInt64Ty();
-  llvm::FunctionCallee callee = b.GetInsertBlock()->getModule()->getOrInsertFunction(
-      "tessera_integer_power", i64, i64, i64);
+  llvm::FunctionCallee callee =
+      b.GetInsertBlock()->getModule()->getOrInsertFunction("tessera_integer_power", i64, i64, i64);
   const auto one = [&](Value* base, Value* exponent) {
     Value* wide = b.CreateCall(
         callee, {b.CreateIntCast(base, i64, is_signed), b.CreateIntCast(exponent, i64, is_signed)});
@@ -260,8 +256,8 @@ Value* boolean_primitive(IRBuilderBase& b, Prim prim, Value* x, Value* y) {
     default: break;
   }
   Type* wide = shaped(b.getInt8Ty(), x);
-  Value* result = integer_primitive(b, prim, b.CreateZExt(x, wide),
-                                    y ? b.CreateZExt(y, wide) : nullptr, true);
+  Value* result =
+      integer_primitive(b, prim, b.CreateZExt(x, wide), y ? b.CreateZExt(y, wide) : nullptr, true);
   return ir::gives_boolean(prim) ? result : b.CreateICmpNE(result, fixed_int(result, 0));
 }
 
@@ -370,8 +366,7 @@ Value* emit_cast(IRBuilderBase& b, DType from, DType to, Value* v) {
     Value* r = is_signed ? b.CreateSIToFP(v, real) : b.CreateUIToFP(v, real);
     return is_half(to) ? from_memory(b, to, to_memory(b, to, r)) : r;
   }
-  if (to == DType::boolean)
-    return from == DType::boolean ? v : b.CreateICmpNE(v, fixed_int(v, 0));
+  if (to == DType::boolean) return from == DType::boolean ? v : b.CreateICmpNE(v, fixed_int(v, 0));
   return b.CreateIntCast(v, shaped(register_type(b, to, 0), v), is_signed);
 }
 

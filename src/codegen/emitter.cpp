@@ -190,8 +190,8 @@ bool Emitter::is_worth_a_branch(const ExprNode& n) const {
     ExprId id = n.args[k];
     while (nest_.pool.node(id).kind == ExprKind::cast) id = nest_.pool.node(id).args[0];
     const ExprKind kind = nest_.pool.node(id).kind;
-    const bool loads = kind == ExprKind::read || kind == ExprKind::primitive ||
-                       kind == ExprKind::reduce;
+    const bool loads =
+        kind == ExprKind::read || kind == ExprKind::primitive || kind == ExprKind::reduce;
     if (loads && is_lane(nest_.masks[id])) return true;
   }
   return false;
@@ -236,8 +236,7 @@ Value* Emitter::primitive(ExprId id, size_t s) {
   }
   const DType type = nest_.pool.node(n.args[0]).type;
   if ((n.prim == Prim::le || n.prim == Prim::lt) && type == DType::i64) {
-    ops::Affine room =
-        nest_.analysis.affine(n.args[1]) + nest_.analysis.affine(n.args[0]) * -1;
+    ops::Affine room = nest_.analysis.affine(n.args[1]) + nest_.analysis.affine(n.args[0]) * -1;
     if (nest_.analysis.interval(room).bounded()) {
       if (n.prim == Prim::lt) room.constant -= 1;
       return compare(room, s);
@@ -258,10 +257,9 @@ Value* Emitter::primitive(ExprId id, size_t s) {
     if (any_vector) a = widened(a, nest_.lanes);
   bool is_natural = false;
   if (type == DType::i64 && (n.prim == Prim::floor_div || n.prim == Prim::mod))
-    is_natural = nest_.analysis.interval(n.args[0]).low >= 0 &&
-                 nest_.analysis.interval(n.args[1]).low >= 1;
-  return emit_primitive(b_, n.prim, type, args[0], args.size() > 1 ? args[1] : nullptr,
-                        is_natural);
+    is_natural =
+        nest_.analysis.interval(n.args[0]).low >= 0 && nest_.analysis.interval(n.args[1]).low >= 1;
+  return emit_primitive(b_, n.prim, type, args[0], args.size() > 1 ? args[1] : nullptr, is_natural);
 }
 
 Value* Emitter::either(size_t s, Value* a, Value* b) {
@@ -290,8 +288,8 @@ Value* Emitter::poison(ExprId id) {
 Value* Emitter::make_poison(ExprId id, size_t s) {
   const ExprNode& n = nest_.pool.node(id);
   const bool is_primitive = n.kind == ExprKind::primitive;
-  if (is_primitive && (n.prim == Prim::select || n.prim == Prim::logical_and ||
-                       n.prim == Prim::logical_or)) {
+  if (is_primitive &&
+      (n.prim == Prim::select || n.prim == Prim::logical_and || n.prim == Prim::logical_or)) {
     const bool is_select = n.prim == Prim::select;
     Value *when_true = nullptr, *when_false = nullptr;
     if (is_select || n.prim == Prim::logical_and) when_true = poison(n.args[1]);
@@ -370,8 +368,7 @@ void Emitter::emit_row(Value* row) {
   for (size_t k = nest_.outer.size(); k-- > 0;) {
     const NestAxis& axis = nest_.outer[k];
     const bool is_last = k + 1 == nest_.outer.size();
-    const int64_t extent =
-        is_last ? (axis.extent + nest_.group - 1) / nest_.group : axis.extent;
+    const int64_t extent = is_last ? (axis.extent + nest_.group - 1) / nest_.group : axis.extent;
     Value* index = k > 0 ? split(rest, extent) : rest;
     if (is_last && is_grouped) {
       first_neighbour = b_.CreateMul(index, integer(nest_.group));
@@ -392,9 +389,9 @@ void Emitter::emit_row(Value* row) {
   }
   Value* last_neighbour = nullptr;
   if (is_grouped)
-    last_neighbour = b_.CreateBinaryIntrinsic(
-        llvm::Intrinsic::smin, b_.CreateAdd(first_neighbour, integer(nest_.group)),
-        integer(nest_.outer.back().extent));
+    last_neighbour = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin,
+                                              b_.CreateAdd(first_neighbour, integer(nest_.group)),
+                                              integer(nest_.outer.back().extent));
   const bool has_rest = nest_.inner->extent % nest_.lanes != 0;
   for_lanes(first, limit, VarMask{1} << nest_.inner->variable, has_rest, [&] {
     const size_t lanes = scopes_.size() - 1;

@@ -34,8 +34,8 @@ class Emitter {
 
   struct Scope {
     VarMask variables = 0;
-    VarMask lane = 0;                 ///< the variable that runs over lanes here
-    llvm::Value* mask = nullptr;      ///< lanes that count; null: all
+    VarMask lane = 0;                   ///< the variable that runs over lanes here
+    llvm::Value* mask = nullptr;        ///< lanes that count; null: all
     llvm::Value* counter = nullptr;     ///< of the loop (first lane, where there are lanes)
     llvm::BasicBlock* block = nullptr;  ///< where code is appended
     std::unordered_map<ExprId, llvm::Value*> values, poisons, narrow;

@@ -59,8 +59,8 @@ class RandomMeaning {
 
   // Often shaped like the output, so that axes melt; else anything.
   void add_input(const ir::Dims& shape) {
-    const DType types[] = {DType::f32, DType::f32, DType::f32, DType::f64,
-                           DType::f16, DType::bf16, DType::i32, DType::i64, DType::u8};
+    const DType types[] = {DType::f32,  DType::f32, DType::f32, DType::f64, DType::f16,
+                           DType::bf16, DType::i32, DType::i64, DType::u8};
     ir::ValueType type{types[rng_.integer(0, 8)], shape};
     if (chance(50)) {
       type.shape.clear();
@@ -79,8 +79,7 @@ class RandomMeaning {
       sum = single ? v.expr : sum + v.expr * pool().integer(rng_.integer(-1, 3));
       if (single && v.extent <= extent) return sum;
       if (chance(40)) {
-        const Variable& w =
-            variables[rng_.integer(0, static_cast<int64_t>(variables.size()) - 1)];
+        const Variable& w = variables[rng_.integer(0, static_cast<int64_t>(variables.size()) - 1)];
         sum = sum * pool().integer(std::max<int64_t>(1, w.extent)) + w.expr;
       }
     }
@@ -95,8 +94,8 @@ class RandomMeaning {
 
   // An element of an input, as f32 or i64; guarded where the index may leave the tensor.
   Expr element(const Variables& variables) {
-    const auto k = static_cast<uint32_t>(
-        rng_.integer(0, static_cast<int64_t>(meaning_.inputs.size()) - 1));
+    const auto k =
+        static_cast<uint32_t>(rng_.integer(0, static_cast<int64_t>(meaning_.inputs.size()) - 1));
     const ir::ValueType& type = meaning_.inputs[k];
     std::vector<Expr> indices;
     Expr guard = pool().integer(1, DType::boolean);
@@ -110,8 +109,7 @@ class RandomMeaning {
       bool safe = true;
       Expr i = extent > 0 ? index(extent, variables, safe) : pool().integer(0);
       if (extent == 0) safe = false;
-      if (!safe)
-        guard = guard && pool().integer(0) <= i && i < pool().integer(extent);
+      if (!safe) guard = guard && pool().integer(0) <= i && i < pool().integer(extent);
       indices.push_back(i);
     }
     Expr value = pool().read(k, type.dtype, indices);
@@ -151,9 +149,9 @@ class RandomMeaning {
 
   Expr whole(DType type, int depth, const Variables& variables) {
     const Expr a = any(type, depth - 1, variables), b = any(type, depth - 1, variables);
-    constexpr Prim prims[] = {Prim::add, Prim::sub,     Prim::mul,     Prim::div,
-                              Prim::mod, Prim::fmod,    Prim::floor_div, Prim::min,
-                              Prim::max, Prim::bit_and, Prim::bit_xor, Prim::shift_right,
+    constexpr Prim prims[] = {Prim::add,       Prim::sub,     Prim::mul,       Prim::div,
+                              Prim::mod,       Prim::fmod,    Prim::floor_div, Prim::min,
+                              Prim::max,       Prim::bit_and, Prim::bit_xor,   Prim::shift_right,
                               Prim::shift_left};
     if (type == DType::boolean) return chance(50) ? (a && b) : (a || !b);
     return ir::binary(prims[rng_.integer(0, 12)], a, b);
@@ -176,9 +174,9 @@ class RandomMeaning {
     work_ *= std::max<int64_t>(1, extent);
     const Expr body = any(inner, depth - 1, more);
     work_ /= std::max<int64_t>(1, extent);
-    const auto reduction =
-        static_cast<ir::Reduction>(chance(60) ? 0 : is_float(type) ? rng_.integer(2, 3)
-                                                                   : rng_.integer(0, 3));
+    const auto reduction = static_cast<ir::Reduction>(chance(60)       ? 0
+                                                      : is_float(type) ? rng_.integer(2, 3)
+                                                                       : rng_.integer(0, 3));
     return cast(pool().reduce(reduction, variable, bound, body), type);
   }
 
@@ -205,8 +203,7 @@ std::string compare(const ir::Meaning& meaning, const LoopKernel& kernel, uint64
     for (int64_t i = 0; i < native[k].size(); ++i) {
       if (!is_float(native[k].type())) {
         // A float rounded across an integer: not comparable.
-        if (native[k].integer_at(i) != wide[k].integer_at(i))
-          return ++skipped, std::string();
+        if (native[k].integer_at(i) != wide[k].integer_at(i)) return ++skipped, std::string();
       } else if (std::abs(native[k].float_at(i) - wide[k].float_at(i)) > noise) {
         noise = std::abs(native[k].float_at(i) - wide[k].float_at(i));
       }

@@ -132,8 +132,8 @@ std::unique_ptr<llvm::MemoryBuffer> compile_module(std::span<Job> jobs,
   llvm::SmallVector<char, 0> object;
   llvm::raw_svector_ostream stream(object);
   llvm::legacy::PassManager codegen;
-  TESSERA_CHECK(!machine.addPassesToEmitFile(codegen, stream, nullptr,
-                                             llvm::CodeGenFileType::ObjectFile));
+  TESSERA_CHECK(
+      !machine.addPassesToEmitFile(codegen, stream, nullptr, llvm::CodeGenFileType::ObjectFile));
   codegen.run(module);
   return std::make_unique<llvm::SmallVectorMemoryBuffer>(std::move(object), false);
 }
@@ -147,8 +147,7 @@ struct Jit::Impl {
   int libraries = 0;
 };
 
-Jit::Jit(JitOptions options)
-    : impl_(new Impl{std::move(options), host_machine(), nullptr}) {
+Jit::Jit(JitOptions options) : impl_(new Impl{std::move(options), host_machine(), nullptr}) {
   impl_->jit = must(llvm::orc::LLJITBuilder()
                         .setJITTargetMachineBuilder(impl_->machine)
                         .setNumCompileThreads(0)
@@ -184,8 +183,8 @@ std::vector<LoopKernel> Jit::compile(std::span<const ir::Meaning* const> meaning
       const auto machine = must(impl_->machine.createTargetMachine());
       for (size_t m; (m = next.fetch_add(1)) < modules;) {
         const size_t first = m * kernels_per_module;
-        const std::span part = std::span(jobs).subspan(
-            first, std::min(kernels_per_module, jobs.size() - first));
+        const std::span part =
+            std::span(jobs).subspan(first, std::min(kernels_per_module, jobs.size() - first));
         objects[m] = compile_module(part, *machine, impl_->options.dump);
       }
     } catch (...) {
@@ -193,9 +192,8 @@ std::vector<LoopKernel> Jit::compile(std::span<const ir::Meaning* const> meaning
       error = std::current_exception();
     }
   };
-  const size_t threads = impl_->options.dump
-                             ? 1
-                             : std::min<size_t>(std::max(1, impl_->options.threads), modules);
+  const size_t threads =
+      impl_->options.dump ? 1 : std::min<size_t>(std::max(1, impl_->options.threads), modules);
   std::vector<std::thread> helpers;
   for (size_t t = 1; t < threads; ++t) helpers.emplace_back(work);
   work();

@@ -20,8 +20,8 @@ enum class Numbers { usual, unusual };
 inline Tensor random_tensor(const ir::ValueType& type, Numbers numbers, Rng& rng) {
   if (type.opaque) return {};
   constexpr double infinity = std::numeric_limits<double>::infinity();
-  constexpr double rare[] = {std::numeric_limits<double>::quiet_NaN(), infinity, -infinity, -0.0,
-                             0.0, 1e30, -1e30, 1e-40};
+  constexpr double rare[] = {
+      std::numeric_limits<double>::quiet_NaN(), infinity, -infinity, -0.0, 0.0, 1e30, -1e30, 1e-40};
   Tensor tensor(type.dtype, type.concrete_shape());
   for (int64_t i = 0; i < tensor.size(); ++i) {
     const bool is_rare = numbers == Numbers::unusual && rng.integer(0, 9) == 0;

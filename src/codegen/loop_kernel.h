@@ -28,7 +28,7 @@ struct LoopKernel {
 };
 
 struct JitOptions {
-  int threads = 2;          ///< that compile
+  int threads = 2;              ///< that compile
   std::string* dump = nullptr;  ///< receives the LLVM text of every module
 };
 

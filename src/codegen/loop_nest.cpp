@@ -40,8 +40,12 @@ VarMask variable_bit(ir::Var var) {
 }
 
 LoopNest::LoopNest(const ir::Meaning& m, int f32_lanes)
-    : meaning(m), pool(*m.pool), roots(bodies(m)), inputs(input_shapes(m)),
-      shape(m.output_type(0).concrete_shape()), analysis(pool, roots, shape) {
+    : meaning(m),
+      pool(*m.pool),
+      roots(bodies(m)),
+      inputs(input_shapes(m)),
+      shape(m.output_type(0).concrete_shape()),
+      analysis(pool, roots, shape) {
   for (size_t k = 1; k < m.outputs.size(); ++k)
     TESSERA_CHECK(m.output_type(k).concrete_shape() == shape, "outputs of different shapes");
   unproven = analysis.unproven_reads(inputs);
@@ -161,8 +165,8 @@ double LoopNest::lane_score(ExprId body, VarMask variable) {
       score += weight * (!is_plain ? -2 : factor == 1 ? 2 : factor == 0 ? 0.5 : -2);
     }
     if (n.kind == ExprKind::reduce)
-      weight *= static_cast<double>(
-          std::clamp<int64_t>(analysis.interval(n.args[0]).high, 1, 1 << 20));
+      weight *=
+          static_cast<double>(std::clamp<int64_t>(analysis.interval(n.args[0]).high, 1, 1 << 20));
     for (ExprId a : n.args) self(self, a, weight);
   };
   visit(visit, body, 1);
@@ -206,16 +210,16 @@ void LoopNest::choose_lanes(int f32_lanes) {
         continue;
       }
       const Chain c = chain(id);
-      const double trips = static_cast<double>(
-          std::clamp<int64_t>(analysis.interval(n.args[0]).high, 1, 1 << 20));
+      const double trips =
+          static_cast<double>(std::clamp<int64_t>(analysis.interval(n.args[0]).high, 1, 1 << 20));
       const double fill = std::min(1.0, static_cast<double>(last.extent) / f32_lanes);
       const double score = lane_score(c.body, variable);
       along_axis += trips * (score > 0 ? score * fill : score / fill);
       const int k = lane_variable(c);
       if (k >= 0) {
         const ExprNode& r = pool.node(c.nodes[k]);
-        const double width = std::min(
-            1.0, static_cast<double>(analysis.interval(r.args[0]).high) / f32_lanes);
+        const double width =
+            std::min(1.0, static_cast<double>(analysis.interval(r.args[0]).high) / f32_lanes);
         const double other = lane_score(c.body, variable_bit(r.var));
         along_reductions += trips * (other > 0 ? other * width : other / width);
       } else {
@@ -276,8 +280,8 @@ void LoopNest::group_rows(int f32_lanes) {
     bool is_plain = true, is_plain_across = true;
     const int64_t stride = coefficient(offset, along, is_plain);
     shares = shares || (!is_plain && !(masks[id] & across));
-    transposes = transposes || (is_plain && stride > 1 &&
-                                coefficient(offset, across, is_plain_across) == 1);
+    transposes =
+        transposes || (is_plain && stride > 1 && coefficient(offset, across, is_plain_across) == 1);
   }
   if (!transposes && !shares) return;
   group = std::min<int64_t>(16, outer.back().extent);

@@ -30,10 +30,9 @@ Interval sum(Interval a, Interval b) {
 }
 
 Interval product(Interval a, Interval b) {
-  const __int128 corners[] = {static_cast<__int128>(a.low) * b.low,
-                              static_cast<__int128>(a.low) * b.high,
-                              static_cast<__int128>(a.high) * b.low,
-                              static_cast<__int128>(a.high) * b.high};
+  const __int128 corners[] = {
+      static_cast<__int128>(a.low) * b.low, static_cast<__int128>(a.low) * b.high,
+      static_cast<__int128>(a.high) * b.low, static_cast<__int128>(a.high) * b.high};
   return {saturate(*std::min_element(std::begin(corners), std::end(corners))),
           saturate(*std::max_element(std::begin(corners), std::end(corners)))};
 }
@@ -49,8 +48,8 @@ Interval range_of(DType type) {
 
 Affine operator+(const Affine& a, const Affine& b) {
   Affine result;
-  result.constant = static_cast<int64_t>(static_cast<uint64_t>(a.constant) +
-                                         static_cast<uint64_t>(b.constant));
+  result.constant =
+      static_cast<int64_t>(static_cast<uint64_t>(a.constant) + static_cast<uint64_t>(b.constant));
   auto x = a.terms.begin(), y = b.terms.begin();
   while (x != a.terms.end() || y != b.terms.end()) {
     if (y == b.terms.end() || (x != a.terms.end() && x->first < y->first)) {
@@ -68,15 +67,16 @@ Affine operator+(const Affine& a, const Affine& b) {
 Affine operator*(const Affine& a, int64_t factor) {
   if (factor == 0) return {};
   Affine result = a;
-  result.constant = static_cast<int64_t>(static_cast<uint64_t>(a.constant) *
-                                         static_cast<uint64_t>(factor));
+  result.constant =
+      static_cast<int64_t>(static_cast<uint64_t>(a.constant) * static_cast<uint64_t>(factor));
   for (auto& term : result.terms) term.second *= factor;
   return result;
 }
 
 IndexAnalysis::IndexAnalysis(const ir::ExprPool& pool, std::vector<ExprId> roots,
                              std::span<const int64_t> output_shape)
-    : pool_(pool), roots_(std::move(roots)),
+    : pool_(pool),
+      roots_(std::move(roots)),
       output_shape_(output_shape.begin(), output_shape.end()) {
   // The pool may hold more than the roots need.
   const ExprId last = *std::max_element(roots_.begin(), roots_.end());
@@ -133,10 +133,8 @@ Affine IndexAnalysis::make_affine(ExprId id) {
     case Prim::sub: return affine(n.args[0]) + affine(n.args[1]) * -1;
     case Prim::neg: return affine(n.args[0]) * -1;
     case Prim::mul:
-      if (affine(n.args[1]).terms.empty())
-        return affine(n.args[0]) * affine(n.args[1]).constant;
-      if (affine(n.args[0]).terms.empty())
-        return affine(n.args[1]) * affine(n.args[0]).constant;
+      if (affine(n.args[1]).terms.empty()) return affine(n.args[0]) * affine(n.args[1]).constant;
+      if (affine(n.args[0]).terms.empty()) return affine(n.args[1]) * affine(n.args[0]).constant;
       return atom;
     case Prim::floor_div:
     case Prim::mod: return divided(id, n);
@@ -184,9 +182,8 @@ Affine IndexAnalysis::joined(Affine sum) {
       const Affine& divisor = affine(n.args[1]);
       if (at == quotients_.end() || !divisor.terms.empty() || divisor.constant <= 0) continue;
       const Affine quotient{0, {{at->second, coefficient * divisor.constant}}};
-      const bool has_quotient =
-          std::any_of(sum.terms.begin(), sum.terms.end(),
-                      [&](const auto& t) { return t == quotient.terms[0]; });
+      const bool has_quotient = std::any_of(sum.terms.begin(), sum.terms.end(),
+                                            [&](const auto& t) { return t == quotient.terms[0]; });
       if (!has_quotient) continue;
       const Affine remainder{0, {{term, coefficient}}};
       sum = sum + quotient * -1 + remainder * -1 + affine(n.args[0]) * coefficient;
@@ -280,10 +277,8 @@ void IndexAnalysis::add_facts(ExprId condition, bool holds, Facts& facts) {
   if (!gives_boolean(n.prim) || pool_.node(n.args[0]).type != DType::i64) return;
   const Affine a = affine(n.args[0]), b = affine(n.args[1]);
   const Affine difference = b + a * -1, minus_one{-1, {}};
-  if (n.prim == Prim::lt)
-    facts.push_back(holds ? difference + minus_one : difference * -1);
-  if (n.prim == Prim::le)
-    facts.push_back(holds ? difference : difference * -1 + minus_one);
+  if (n.prim == Prim::lt) facts.push_back(holds ? difference + minus_one : difference * -1);
+  if (n.prim == Prim::le) facts.push_back(holds ? difference : difference * -1 + minus_one);
   if ((n.prim == Prim::eq && holds) || (n.prim == Prim::ne && !holds)) {
     facts.push_back(difference);
     facts.push_back(difference * -1);
@@ -292,9 +287,8 @@ void IndexAnalysis::add_facts(ExprId condition, bool holds, Facts& facts) {
 
 bool IndexAnalysis::not_negative(const Affine& value, const Facts& facts) {
   if (interval(value).low >= 0) return true;
-  return std::any_of(facts.begin(), facts.end(), [&](const Affine& fact) {
-    return interval(value + fact * -1).low >= 0;
-  });
+  return std::any_of(facts.begin(), facts.end(),
+                     [&](const Affine& fact) { return interval(value + fact * -1).low >= 0; });
 }
 
 void IndexAnalysis::visit(ExprId id, const Facts& facts, int context,

@@ -29,7 +29,7 @@ struct Source {
 Source widened(const Tensor& tensor) {
   Source source;
   if (tensor.size() == 0) return source;
-  const DType type = is_float(tensor.type())   ? DType::f64
+  const DType type = is_float(tensor.type())       ? DType::f64
                      : tensor.type() == DType::u64 ? DType::u64
                                                    : DType::i64;
   source.tensor = tensor.converted(type);
@@ -55,7 +55,10 @@ struct Blocks {
 class Runner {
  public:
   Runner(const LoopProgram& program, std::span<const Source> sources, const Shape& shape)
-      : program_(program), sources_(sources), shape_(shape), slots_(program.registers),
+      : program_(program),
+        sources_(sources),
+        shape_(shape),
+        slots_(program.registers),
         storage_(program.registers * static_cast<size_t>(lanes::block)),
         summaries_(program.registers) {
     for (const auto& [r, bits] : program.constants) {

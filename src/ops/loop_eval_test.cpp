@@ -27,9 +27,7 @@ Tensor unusual_tensor(const ir::ValueType& type, Rng& rng) {
   return tensor;
 }
 
-bool same_number(double a, double b) {
-  return (std::isnan(a) && std::isnan(b)) || a == b;
-}
+bool same_number(double a, double b) { return (std::isnan(a) && std::isnan(b)) || a == b; }
 
 void expect_same(const Tensor& expected, const Tensor& found) {
   ASSERT_EQ(expected.shape(), found.shape());
@@ -38,8 +36,7 @@ void expect_same(const Tensor& expected, const Tensor& found) {
     if (is_float(expected.type()))
       ASSERT_TRUE(same_number(expected.float_at(i), found.float_at(i)))
           << i << ": " << expected.float_at(i) << " and " << found.float_at(i);
-    else
-      ASSERT_EQ(expected.integer_at(i), found.integer_at(i)) << i;
+    else ASSERT_EQ(expected.integer_at(i), found.integer_at(i)) << i;
   }
 }
 
@@ -69,8 +66,7 @@ TEST(LoopEvaluator, equals_the_tree_walker_on_every_sample) {
       for (uint64_t seed = 0; seed < 4; ++seed) {
         Rng rng(seed * 1000 + s);
         std::vector<Tensor> inputs;
-        for (const ir::ValueType& type : sample.inputs)
-          inputs.push_back(unusual_tensor(type, rng));
+        for (const ir::ValueType& type : sample.inputs) inputs.push_back(unusual_tensor(type, rng));
         compare(meaning, inputs, seed % 2 == 0, seed < 2 ? 1 : 3);
       }
     }
@@ -90,7 +86,7 @@ ir::Meaning over_vector(int64_t n, const std::function<Expr(MeaningBuilder&, Exp
 
 TEST(LoopEvaluator, sums_triangles) {
   const ir::Meaning meaning = over_vector(300, [](MeaningBuilder& b, Expr i) {
-    return b.reduce(ir::Reduction::sum, i + 1, [&](Expr r) { return b.in(0)(r) * b.in(0)(i); });
+    return b.reduce(ir::Reduction::sum, i + 1, [&](Expr r) { return b.in(0)(r)*b.in(0)(i); });
   });
   Rng rng(3);
   const std::vector<Tensor> inputs{unusual_tensor(meaning.inputs[0], rng),

@@ -63,7 +63,8 @@ TESSERA_MULTIARCH bool quick_real(Prim prim, void* dst, Slot a, Slot b, int64_t 
     case Prim::neg: each<double>(r, a, n, [](double x) { return -x; }); return true;
     case Prim::abs: each<double>(r, a, n, [](double x) { return std::fabs(x); }); return true;
     case Prim::sqrt: each<double>(r, a, n, [](double x) { return std::sqrt(x); }); return true;
-    case Prim::is_nan: each<double>(flag, a, n, [](double x) -> int64_t { return x != x; });
+    case Prim::is_nan:
+      each<double>(flag, a, n, [](double x) -> int64_t { return x != x; });
       return true;
     case Prim::add: each<double>(r, a, b, n, [](double x, double y) { return x + y; }); return true;
     case Prim::sub: each<double>(r, a, b, n, [](double x, double y) { return x - y; }); return true;

@@ -32,8 +32,12 @@ struct Scope {
 class Compiler {
  public:
   Compiler(const ir::Meaning& meaning, size_t output, std::span<const Shape> inputs, bool wide)
-      : pool_(*meaning.pool), root_(meaning.outputs[output].body.id), inputs_(inputs), wide_(wide),
-        shape_(meaning.output_type(output).concrete_shape()), analysis_(pool_, {root_}, shape_) {}
+      : pool_(*meaning.pool),
+        root_(meaning.outputs[output].body.id),
+        inputs_(inputs),
+        wide_(wide),
+        shape_(meaning.output_type(output).concrete_shape()),
+        analysis_(pool_, {root_}, shape_) {}
 
   LoopProgram run() {
     find_masks();
@@ -119,7 +123,9 @@ class Compiler {
       case ExprKind::read: return read(id, s);
       case ExprKind::cast: {
         const DType to = wide_ && is_float(n.type) ? DType::f64 : n.type;
-        return emit(s, {.op = Op::cast, .type = pool_.node(n.args[0]).type, .to = to,
+        return emit(s, {.op = Op::cast,
+                        .type = pool_.node(n.args[0]).type,
+                        .to = to,
                         .args = {value(n.args[0])}});
       }
       case ExprKind::primitive: return primitive(n, s);
@@ -140,8 +146,8 @@ class Compiler {
   Register primitive(const ExprNode& n, size_t s) {
     const DType type = pool_.node(n.args[0]).type;
     if (n.prim == Prim::select) {
-      return emit(s, {.op = Op::select,
-                      .args = {value(n.args[0]), value(n.args[1]), value(n.args[2])}});
+      return emit(
+          s, {.op = Op::select, .args = {value(n.args[0]), value(n.args[1]), value(n.args[2])}});
     }
     if ((n.prim == Prim::le || n.prim == Prim::lt) && type == DType::i64) {
       Affine room = analysis_.affine(n.args[1]) + analysis_.affine(n.args[0]) * -1;
@@ -149,12 +155,13 @@ class Compiler {
         if (n.prim == Prim::lt) room.constant -= 1;
         const auto [lanes, uniform] = parts(room);
         program_.sums.push_back({room.constant, {}});
-        return emit(s, {.op = Op::not_negative, .args = {lanes, uniform},
+        return emit(s, {.op = Op::not_negative,
+                        .args = {lanes, uniform},
                         .detail = static_cast<uint32_t>(program_.sums.size() - 1)});
       }
     }
-    Instruction instruction{.op = Op::primitive, .prim = n.prim, .type = type,
-                            .rounds = rounds(n.type)};
+    Instruction instruction{
+        .op = Op::primitive, .prim = n.prim, .type = type, .rounds = rounds(n.type)};
     for (size_t k = 0; k < n.args.size(); ++k) instruction.args[k] = value(n.args[k]);
     return emit(s, instruction);
   }
@@ -176,7 +183,8 @@ class Compiler {
       const auto [at, is_new] = known.try_emplace(own, no_register);
       if (is_new) {
         program_.sums.push_back({0, own});
-        at->second = emit(s, {.op = Op::sum, .summarize = lanes,
+        at->second = emit(s, {.op = Op::sum,
+                              .summarize = lanes,
                               .detail = static_cast<uint32_t>(program_.sums.size() - 1)});
       }
       base = at->second;
@@ -224,8 +232,9 @@ class Compiler {
     program_.reduces = true;
     Scope inner;
     inner.variable = bit(n.var);
-    inner.trips = scopes_[s].trips * static_cast<double>(
-        std::max<int64_t>(1, std::min<int64_t>(analysis_.interval(n.args[0]).high, 1 << 30)));
+    inner.trips =
+        scopes_[s].trips * static_cast<double>(std::max<int64_t>(
+                               1, std::min<int64_t>(analysis_.interval(n.args[0]).high, 1 << 30)));
     inner.code = &loop.code;
     loop.variable = fresh();
     loop.extent = extent;
@@ -242,8 +251,8 @@ class Compiler {
     loop.poison = poison(n.args[1]);
     scopes_.resize(s + 1);
     if (loop.poison != no_register) loop.any_poison = fresh();
-    loop.total = emit(s, {.op = Op::reduce, .type = n.type, .rounds = rounds(n.type),
-                          .detail = detail});
+    loop.total =
+        emit(s, {.op = Op::reduce, .type = n.type, .rounds = rounds(n.type), .detail = detail});
     scopes_[s].poisons.emplace(id, either(s, loop.any_poison, extent_poison));
     for (Scope& scope : hidden) scopes_.push_back(std::move(scope));
     return loop.total;
@@ -270,24 +279,24 @@ class Compiler {
   Register either(size_t s, Register a, Register b) {
     if (a == no_register || a == b) return b;
     if (b == no_register) return a;
-    return emit(s, {.op = Op::primitive, .prim = Prim::logical_or, .type = DType::boolean,
-                    .args = {a, b}});
+    return emit(
+        s, {.op = Op::primitive, .prim = Prim::logical_or, .type = DType::boolean, .args = {a, b}});
   }
 
   Register make_poison(const ExprNode& n, size_t s) {
     const bool is_primitive = n.kind == ExprKind::primitive;
-    if (is_primitive && (n.prim == Prim::select || n.prim == Prim::logical_and ||
-                         n.prim == Prim::logical_or)) {
+    if (is_primitive &&
+        (n.prim == Prim::select || n.prim == Prim::logical_and || n.prim == Prim::logical_or)) {
       const bool is_select = n.prim == Prim::select;
       Register when_true = no_register, when_false = no_register;
       if (is_select || n.prim == Prim::logical_and) when_true = poison(n.args[1]);
       if (is_select || n.prim == Prim::logical_or) when_false = poison(n.args[is_select ? 2 : 1]);
       Register branch = no_register;
       if (when_true != no_register || when_false != no_register) {
-        branch = emit(s, {.op = Op::select,
-                          .args = {value(n.args[0]),
-                                   when_true == no_register ? constant(0) : when_true,
-                                   when_false == no_register ? constant(0) : when_false}});
+        branch =
+            emit(s, {.op = Op::select,
+                     .args = {value(n.args[0]), when_true == no_register ? constant(0) : when_true,
+                              when_false == no_register ? constant(0) : when_false}});
       }
       return either(s, poison(n.args[0]), branch);
     }
@@ -302,8 +311,8 @@ class Compiler {
     }
     if (check.indices.empty()) return all;
     program_.checks.push_back(std::move(check));
-    const Register outside = emit(
-        s, {.op = Op::outside, .detail = static_cast<uint32_t>(program_.checks.size() - 1)});
+    const Register outside =
+        emit(s, {.op = Op::outside, .detail = static_cast<uint32_t>(program_.checks.size() - 1)});
     return either(s, all, outside);
   }
 

@@ -60,16 +60,16 @@ struct ReduceLoop {
   DType type = DType::f64;
   Register variable = no_register, extent = no_register;
   std::vector<Instruction> code;
-  Register value = no_register;                       ///< of one iteration, or the product
-  Register factor = no_register;                      ///< … of value and factor
-  Register poison = no_register;                      ///< of one iteration
+  Register value = no_register;   ///< of one iteration, or the product
+  Register factor = no_register;  ///< … of value and factor
+  Register poison = no_register;  ///< of one iteration
   Register total = no_register, any_poison = no_register;
 };
 
 /// A value is "poisoned" in the lanes where computing it read outside a tensor without a guard.
 struct LoopProgram {
   Register registers = 0;
-  std::vector<std::pair<Register, uint32_t>> axes;   ///< output variables that occur
+  std::vector<std::pair<Register, uint32_t>> axes;      ///< output variables that occur
   std::vector<std::pair<Register, int64_t>> constants;  ///< as bits
   std::vector<Instruction> code;
   std::deque<LaneSum> sums;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Structure-aware mutation of model files, run in this process through import, verification,
 // instantiation of meanings and export. A UserError is an answer; anything else (another exception,
-// a sanitizer report, more than 5 s of processor time, more than 2 GB) is a defect. Mutant k of seed s
-// is the same on every machine: `--seed S --only K` repeats it.
+// a sanitizer report, more than 5 s of processor time, more than 2 GB) is a defect. Mutant k of
+// seed s is the same on every machine: `--seed S --only K` repeats it.
 #include <pthread.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -34,9 +34,9 @@ namespace fs = std::filesystem;
 namespace pb = tessera::onnx::pb;
 using tessera::Rng;
 
-constexpr double time_limit = 5;               // seconds of processor time per mutant
+constexpr double time_limit = 5;                    // seconds of processor time per mutant
 constexpr int64_t memory_limit = int64_t{2} << 20;  // KB resident
-constexpr int64_t large_model = 30'000;        // bytes; larger ones are cut into windows
+constexpr int64_t large_model = 30'000;             // bytes; larger ones are cut into windows
 
 uint64_t run_seed = 1;
 std::atomic<int64_t> current{-1};
@@ -83,10 +83,30 @@ class Mutator {
 
  private:
   int64_t interesting() {
-    static constexpr int64_t values[] = {0,    1,     -1,    2,        3,         -2,  4,  7,
-                                         8,    -3,    16,    64,       255,       -128, 1000,
-                                         65536, 1 << 30, INT32_MAX, INT32_MIN, int64_t{1} << 31,
-                                         int64_t{1} << 33, int64_t{1} << 62, INT64_MAX, INT64_MIN};
+    static constexpr int64_t values[] = {0,
+                                         1,
+                                         -1,
+                                         2,
+                                         3,
+                                         -2,
+                                         4,
+                                         7,
+                                         8,
+                                         -3,
+                                         16,
+                                         64,
+                                         255,
+                                         -128,
+                                         1000,
+                                         65536,
+                                         1 << 30,
+                                         INT32_MAX,
+                                         INT32_MIN,
+                                         int64_t{1} << 31,
+                                         int64_t{1} << 33,
+                                         int64_t{1} << 62,
+                                         INT64_MAX,
+                                         INT64_MIN};
     return chance(3) ? values[below(std::size(values))] : rng_.integer(-4, 12);
   }
   double interesting_real() {
@@ -154,7 +174,8 @@ class Mutator {
     int64_t count = 1;
     for (const auto& dim : input.type().tensor_type().shape().dim()) {
       tensor.add_dims(dim.dim_value());
-      count = std::clamp<int64_t>(count * dim.dim_value(), 0, 4096);
+      if (__builtin_mul_overflow(count, dim.dim_value(), &count)) count = 0;
+      count = std::clamp<int64_t>(count, 0, 4096);
     }
     for (int64_t k = 0; k < count; ++k) {
       if (type == 1) tensor.add_float_data(static_cast<float>(interesting_real()));
@@ -250,7 +271,8 @@ class Mutator {
       pick(*node.mutable_output()) = chance(2) ? some_name(graph) : "fresh";
     else if (chance(2)) node.add_output("more");
     else if (graph.output_size() > 0)
-      graph.mutable_output(static_cast<int>(below(graph.output_size())))->set_name(some_name(graph));
+      graph.mutable_output(static_cast<int>(below(graph.output_size())))
+          ->set_name(some_name(graph));
   }
 
   void mutate_attributes(pb::GraphProto& graph) {
@@ -273,16 +295,18 @@ class Mutator {
       return;
     }
     if (a.has_t() && chance(2)) return mutate_tensor(*a.mutable_t());
-    if (a.ints_size() > 0 && kind < 9) return a.set_ints(static_cast<int>(below(a.ints_size())), interesting());
+    if (a.ints_size() > 0 && kind < 9)
+      return a.set_ints(static_cast<int>(below(a.ints_size())), interesting());
     if (a.ints_size() > 0 && kind == 9) return a.mutable_ints()->RemoveLast();
     if (a.type() == 7 || a.type() == 0) return a.add_ints(interesting());
     if (a.floats_size() > 0)
-      return a.set_floats(static_cast<int>(below(a.floats_size())), static_cast<float>(interesting_real()));
+      return a.set_floats(static_cast<int>(below(a.floats_size())),
+                          static_cast<float>(interesting_real()));
     if (a.has_f()) return a.set_f(static_cast<float>(interesting_real()));
     if (a.has_s()) {
-      static constexpr const char* words[] = {"", "SAME_UPPER", "VALID", "reflect", "sum", "linear",
-                                              "cubic", "bilinear", "forward", "ij,jk->ik", "...",
-                                              "\xff\xfe", "i->ii", "\n"};
+      static constexpr const char* words[] = {
+          "",         "SAME_UPPER", "VALID",     "reflect", "sum",      "linear", "cubic",
+          "bilinear", "forward",    "ij,jk->ik", "...",     "\xff\xfe", "i->ii",  "\n"};
       return a.set_s(chance(3) ? a.s() + a.s() : words[below(std::size(words))]);
     }
     if (a.has_i()) a.set_i(interesting());
@@ -291,7 +315,8 @@ class Mutator {
   void mutate_types(pb::GraphProto& graph) {
     const int64_t total = graph.input_size() + graph.output_size();
     if (total == 0) return;
-    const auto at = static_cast<int>(below(graph.input_size() > 0 && !chance(6) ? graph.input_size() : total));
+    const auto at =
+        static_cast<int>(below(graph.input_size() > 0 && !chance(6) ? graph.input_size() : total));
     pb::ValueInfoProto& info = at < graph.input_size()
                                    ? *graph.mutable_input(at)
                                    : *graph.mutable_output(at - graph.input_size());
@@ -326,7 +351,8 @@ class Mutator {
     if (t.int64_data_size() > 0)
       return t.set_int64_data(static_cast<int>(below(t.int64_data_size())), interesting());
     if (t.float_data_size() > 0)
-      return t.set_float_data(static_cast<int>(below(t.float_data_size())), static_cast<float>(interesting_real()));
+      return t.set_float_data(static_cast<int>(below(t.float_data_size())),
+                              static_cast<float>(interesting_real()));
     std::string& raw = *t.mutable_raw_data();
     if (raw.empty()) return;
     if (kind == 4) return raw.resize(static_cast<size_t>(below(static_cast<int64_t>(raw.size()))));
@@ -336,7 +362,8 @@ class Mutator {
       const size_t at = static_cast<size_t>(below(static_cast<int64_t>(raw.size() / 8))) * 8;
       return static_cast<void>(raw.replace(at, 8, reinterpret_cast<const char*>(&value), 8));
     }
-    raw[static_cast<size_t>(below(static_cast<int64_t>(raw.size())))] = static_cast<char>(below(256));
+    raw[static_cast<size_t>(below(static_cast<int64_t>(raw.size())))] =
+        static_cast<char>(below(256));
   }
 
   void mutate_tensors(pb::GraphProto& graph) {
@@ -578,11 +605,16 @@ int main(int argc, char** argv) {
     else if (argument == "--save" && has_value) save = argv[++i];
     else folders.push_back(argument);
   }
+  if (folders.empty()) {
+    std::fprintf(
+        stderr, "usage: mutate_models FOLDER... [--count N] [--seed S] [--only K [--save FILE]]\n");
+    return 2;
+  }
+  std::erase_if(folders, [](const std::string& folder) { return !fs::is_directory(folder); });
   const std::vector<pb::ModelProto> corpus = read_corpus(folders);
   if (corpus.empty()) {
-    std::fprintf(stderr,
-                 "usage: mutate_models FOLDER... [--count N] [--seed S] [--only K [--save FILE]]\n");
-    return 2;
+    std::printf("skipped: no models to mutate\n");
+    return 77;
   }
 #if defined(__SANITIZE_ADDRESS__)
   __sanitizer_set_death_callback([] { report("sanitizer report or crash"); });
@@ -607,12 +639,12 @@ int main(int argc, char** argv) {
     }
   }
   const double percent = 100.0 / static_cast<double>(std::max<int64_t>(1, totals.mutants));
-  std::printf("%lld mutants: %lld (%.1f %%) reached shape inference, %lld (%.1f %%) were imported, "
-              "%lld exported, %lld defects\n",
-              static_cast<long long>(totals.mutants), static_cast<long long>(totals.inferred),
-              percent * static_cast<double>(totals.inferred),
-              static_cast<long long>(totals.imported),
-              percent * static_cast<double>(totals.imported),
-              static_cast<long long>(totals.exported), static_cast<long long>(totals.defects));
+  std::printf(
+      "%lld mutants: %lld (%.1f %%) reached shape inference, %lld (%.1f %%) were imported, "
+      "%lld exported, %lld defects\n",
+      static_cast<long long>(totals.mutants), static_cast<long long>(totals.inferred),
+      percent * static_cast<double>(totals.inferred), static_cast<long long>(totals.imported),
+      percent * static_cast<double>(totals.imported), static_cast<long long>(totals.exported),
+      static_cast<long long>(totals.defects));
   return totals.defects > 0 ? 1 : 0;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs ONNX's node tests (folders with model.onnx and test_data_set_*/) through the importer on the
-// two reference evaluators, on the CPU engine and once more after export, compares with the expected outputs, and lists
-// which pass, which are refused and why. A wrong answer makes the exit code 1.
+// two reference evaluators, on the CPU engine and once more after export, compares with the
+// expected outputs, and lists which pass, which are refused and why. A wrong answer makes the exit
+// code 1.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -66,10 +67,9 @@ Outcome compare(const Tensor& found, const Tensor& expected, tessera::DType decl
     return {Verdict::wrong, fmt::format("output '{}' has type {}, expected {}", name,
                                         to_string(declared), to_string(expected.type()))};
   if (found.shape() != expected.shape())
-    return {Verdict::wrong,
-            fmt::format("output '{}' has shape {}, expected {}", name,
-                        tessera::shape_to_string(found.shape()),
-                        tessera::shape_to_string(expected.shape()))};
+    return {Verdict::wrong, fmt::format("output '{}' has shape {}, expected {}", name,
+                                        tessera::shape_to_string(found.shape()),
+                                        tessera::shape_to_string(expected.shape()))};
   Tolerance limit = tolerance(declared);
   // The expected values were rounded, too: what should be 0 is noise of the largest element.
   double largest = 0;
@@ -205,8 +205,8 @@ Outcome run_data_set(const fs::path& test, const fs::path& folder, Engine engine
   const std::vector<Tensor> found =
       run(engine == Engine::exported ? reimported(graph, data.inputs) : graph, data.inputs, engine);
   if (found.size() < data.outputs.size())
-    return {Verdict::wrong, fmt::format("{} outputs, expected {}", found.size(),
-                                        data.outputs.size())};
+    return {Verdict::wrong,
+            fmt::format("{} outputs, expected {}", found.size(), data.outputs.size())};
   for (size_t k = 0; k < data.outputs.size(); ++k) {
     const tessera::ir::GraphOutput& output = graph.outputs()[k];
     const tessera::DType declared = graph.type(output.value).dtype;
@@ -272,7 +272,8 @@ void write_document(const std::string& path, const std::vector<Line>& lines,
   std::ofstream out(path);
   out << "# ONNX node tests\n\nWritten by `tools/node_tests`; do not edit. Every test runs through "
          "the importer on the\nreference evaluators (`tree`, `loops`), on the CPU engine (`cpu`), "
-         "and on the first of these after\nbeing exported and imported again (`export`).\n\n| engine | pass | refused | wrong |\n|---|---|---|---|\n";
+         "and on the first of these after\nbeing exported and imported again (`export`).\n\n| "
+         "engine | pass | refused | wrong |\n|---|---|---|---|\n";
   for (Engine engine : engines) {
     std::map<Verdict, int> counts;
     for (const Line& line : lines) ++counts[line.outcomes.at(engine).verdict];
@@ -290,9 +291,8 @@ void write_document(const std::string& path, const std::vector<Line>& lines,
   }
   out << "\n## Passing on all engines\n\n";
   for (const Line& line : lines) {
-    const bool pass = std::all_of(line.outcomes.begin(), line.outcomes.end(), [](const auto& o) {
-      return o.second.verdict == Verdict::pass;
-    });
+    const bool pass = std::all_of(line.outcomes.begin(), line.outcomes.end(),
+                                  [](const auto& o) { return o.second.verdict == Verdict::pass; });
     if (pass) out << "- " << line.test << "\n";
   }
 }
@@ -325,7 +325,7 @@ int main(int argc, char** argv) {
   if (folder.empty()) return usage();
   if (!fs::is_directory(folder)) {
     std::printf("skipped: no node tests in '%s'\n", folder.c_str());
-    return 0;
+    return 77;
   }
   std::vector<Engine> engines;
   for (Engine engine : {Engine::tree, Engine::loops, Engine::cpu, Engine::exported}) {

@@ -59,8 +59,7 @@ Importer::Region Importer::region(Frame& frame, const pb::GraphProto& graph,
   declare_initializers(inner, graph);
   for (int k = 0; k < graph.input_size(); ++k) {
     const auto at = static_cast<size_t>(k);
-    const ir::ValueType type =
-        input_types.empty() ? value_type(graph.input(k)) : input_types[at];
+    const ir::ValueType type = input_types.empty() ? value_type(graph.input(k)) : input_types[at];
     define(inner, graph.input(k).name(), target.builder.input(graph.input(k).name(), type));
   }
   import_nodes(inner, graph.node());
@@ -116,11 +115,10 @@ std::vector<ops::Val> Importer::import_loop(Frame& frame, const pb::NodeProto& n
   arguments.push_back(frame.target->builder.integers(steps));
   arguments.insert(arguments.end(), target.captures.begin(), target.captures.end());
   auto region = std::make_shared<const ir::Graph>(target.facts.simplified(target.builder.graph()));
-  return frame.target->builder.op_n("scan", std::move(arguments),
-                                    {{"states", int64_t{states}},
-                                     {"scans", int64_t{1}},
-                                     {"length", ir::Dims{length}}},
-                                    {std::move(region)});
+  return frame.target->builder.op_n(
+      "scan", std::move(arguments),
+      {{"states", int64_t{states}}, {"scans", int64_t{1}}, {"length", ir::Dims{length}}},
+      {std::move(region)});
 }
 
 void Importer::import_control_flow(Frame& frame, const pb::NodeProto& node) {

@@ -26,8 +26,8 @@ struct Exported {
 };
 
 Exported export_proto(const ir::Graph& graph, const ExportOptions& options) {
-  TESSERA_USER_CHECK(options.opset == 0 || options.opset >= 7, "operator set {} is too old; 7 or newer",
-                     options.opset);
+  TESSERA_USER_CHECK(options.opset == 0 || options.opset >= 7,
+                     "operator set {} is too old; 7 or newer", options.opset);
   int opset = options.opset;
   while (true) {
     Exporter exporter(graph, opset);
@@ -105,7 +105,8 @@ void add_external_data(Exported& exported, NewFile& file, const std::string& loc
   int64_t offset = 0;
   for (size_t k = 0; k < exported.tensors.size(); ++k) {
     const Tensor& tensor = exported.tensors[k];
-    pb::TensorProto& proto = *exported.model.mutable_graph()->mutable_initializer(static_cast<int>(k));
+    pb::TensorProto& proto =
+        *exported.model.mutable_graph()->mutable_initializer(static_cast<int>(k));
     if (tensor.bytes() < 1024) {
       proto.set_raw_data(tensor.data(), tensor.bytes());
       continue;
@@ -131,7 +132,8 @@ void add_external_data(Exported& exported, NewFile& file, const std::string& loc
 void add_raw_data(Exported& exported) {
   for (size_t k = 0; k < exported.tensors.size(); ++k) {
     const Tensor& tensor = exported.tensors[k];
-    exported.model.mutable_graph()->mutable_initializer(static_cast<int>(k))
+    exported.model.mutable_graph()
+        ->mutable_initializer(static_cast<int>(k))
         ->set_raw_data(tensor.data(), tensor.bytes());
   }
 }

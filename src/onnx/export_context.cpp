@@ -9,7 +9,8 @@
 namespace tessera::onnx {
 
 bool ExportContext::has_input(int k) const {
-  return k < static_cast<int>(node_.inputs.size()) && node_.inputs[static_cast<size_t>(k)].present();
+  return k < static_cast<int>(node_.inputs.size()) &&
+         node_.inputs[static_cast<size_t>(k)].present();
 }
 
 std::string ExportContext::input(int k) {
@@ -99,8 +100,7 @@ std::string Exporter::symbol(Block& block, const std::string& name) {
       if (shape.dim(axis).dim_param() != spelled) continue;
       const std::string whole = emit(block, "Shape", {input.name()}, {}, 1).output(0);
       const std::string at = constant(Tensor::from_integers(std::vector<int64_t>{axis}, {1}));
-      std::string size =
-          emit(block, "Gather", {whole, at}, {{"axis", int64_t{0}}}, 1).output(0);
+      std::string size = emit(block, "Gather", {whole, at}, {{"axis", int64_t{0}}}, 1).output(0);
       if (block.out == model_.mutable_graph()) sizes_.emplace(name, size);
       return size;
     }

@@ -62,12 +62,10 @@ std::vector<std::string> Exporter::write_scan(Block& block, const ir::Node& node
   if (attrs.flag("reverse")) {
     written.emplace("scan_input_directions",
                     std::vector<int64_t>(static_cast<size_t>(sequences), 1));
-    if (stacked > 0)
-      written.emplace("scan_output_directions", std::vector<int64_t>(stacked, 1));
+    if (stacked > 0) written.emplace("scan_output_directions", std::vector<int64_t>(stacked, 1));
   }
   if (opset_ < 9) throw NeedsOpset{9, "scan"};  // before, Scan had a batch axis
-  pb::NodeProto& made =
-      emit(block, "Scan", inputs, written, static_cast<int>(node.outputs.size()));
+  pb::NodeProto& made = emit(block, "Scan", inputs, written, static_cast<int>(node.outputs.size()));
   pb::AttributeProto& attribute = *made.add_attribute();
   attribute.set_name("body");
   attribute.set_type(pb::ATTR_GRAPH);

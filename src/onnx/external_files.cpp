@@ -73,7 +73,7 @@ int open_beneath(int folder, const std::string& location) {
 
 MappedFile map_file(const std::string& path) {
   const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  struct stat info{};
+  struct stat info {};
   if (file.fd < 0 || fstat(file.fd, &info) != 0)
     fail_user(ErrorKind::invalid_input, "cannot read '{}': {}", path, std::strerror(errno));
   TESSERA_USER_CHECK(S_ISREG(info.st_mode), "'{}' is not a regular file", path);
@@ -92,13 +92,13 @@ const ExternalFiles::File& ExternalFiles::open(const std::string& location) {
   const auto known = files_.find(location);
   if (known != files_.end()) return known->second;
   TESSERA_USER_CHECK(folder_fd_ >= 0, "external data '{}' has no folder to lie in", location);
-  TESSERA_USER_CHECK(!location.empty() && location[0] != '/' &&
-                         location.find('\0') == std::string::npos,
-                     "external data '{}' must be a relative path", location);
+  TESSERA_USER_CHECK(
+      !location.empty() && location[0] != '/' && location.find('\0') == std::string::npos,
+      "external data '{}' must be a relative path", location);
   const Descriptor file(open_beneath(folder_fd_, location));
   TESSERA_USER_CHECK(file.fd >= 0 || (errno != EXDEV && errno != ELOOP),
                      "external data '{}' must lie in the model's folder, without links", location);
-  struct stat info{};
+  struct stat info {};
   TESSERA_USER_CHECK(file.fd >= 0 && fstat(file.fd, &info) == 0,
                      "cannot read external data '{}': {}", location, std::strerror(errno));
   TESSERA_USER_CHECK(S_ISREG(info.st_mode), "external data '{}' is not a regular file", location);
@@ -108,8 +108,7 @@ const ExternalFiles::File& ExternalFiles::open(const std::string& location) {
   return files_.emplace(location, std::move(mapped)).first->second;
 }
 
-Tensor ExternalFiles::tensor(const std::string& location, int64_t offset, DType type,
-                             Shape shape) {
+Tensor ExternalFiles::tensor(const std::string& location, int64_t offset, DType type, Shape shape) {
   const File& file = open(location);
   const auto count = element_count(shape);
   TESSERA_CHECK(count.has_value());

@@ -71,8 +71,8 @@ Symbols track_graph(const ir::Graph& graph, const std::vector<const SymbolicTens
       const bool known = v.present() && v.index < values[v.node].size() && values[v.node][v.index];
       arguments.push_back(known ? &*values[v.node][v.index] : nullptr);
     }
-    values[id] = track_node(ops::registry().get(n.op), ops::input_types(graph, n), n.attrs,
-                            arguments);
+    values[id] =
+        track_node(ops::registry().get(n.op), ops::input_types(graph, n), n.attrs, arguments);
   }
   Symbols results;
   for (const ir::GraphOutput& o : graph.outputs())
@@ -201,7 +201,7 @@ bool Facts::track(const ir::Node& node, ir::NodeId id) {
 ir::Graph Facts::simplified(const ir::Graph& graph) const {
   ir::GraphBuilder result(graph.name());
   for (const auto& [key, value] : graph.properties()) result.set_property(key, value);
-  std::vector<ir::Value> map;         // new value of output 0 of each node
+  std::vector<ir::Value> map;            // new value of output 0 of each node
   std::map<ir::Value, ir::Value> known;  // constants made for folded values
   const auto mapped = [&](ir::Value v) -> ir::Value {
     if (!v.present()) return v;

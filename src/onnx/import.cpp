@@ -18,8 +18,8 @@ namespace {
 template <typename Message>
 void parse(Message& message, const std::byte* data, int64_t bytes, const std::string& what) {
   TESSERA_USER_CHECK(bytes > 0, "{} is empty", what);
-  TESSERA_USER_CHECK(bytes <= INT32_MAX, "{} is larger than 2 GB: store its weights as external data",
-                     what);
+  TESSERA_USER_CHECK(bytes <= INT32_MAX,
+                     "{} is larger than 2 GB: store its weights as external data", what);
   google::protobuf::io::ArrayInputStream array(data, static_cast<int>(bytes));
   google::protobuf::io::CodedInputStream stream(&array);
   stream.SetTotalBytesLimit(INT32_MAX);
@@ -58,8 +58,8 @@ void Importer::import_inputs(Frame& frame) {
     if (given == options_.values.end()) continue;
     TESSERA_USER_CHECK(given->second.type() == type.dtype && given->second.rank() == type.rank(),
                        "the value given for '{}' has type {}{}, expected {}", input.name(),
-                       to_string(given->second.type()),
-                       shape_to_string(given->second.shape()), type.to_string());
+                       to_string(given->second.type()), shape_to_string(given->second.shape()),
+                       type.to_string());
     frame.target->facts.set(value.value, Fact{given->second, std::nullopt, true});
   }
 }
@@ -156,8 +156,8 @@ ir::Graph import_model(const std::string& path, const ImportOptions& options) {
 ir::Graph import_model_bytes(std::string_view bytes, const std::string& folder,
                              const ImportOptions& options) {
   pb::ModelProto model;
-  parse(model, reinterpret_cast<const std::byte*>(bytes.data()),
-        static_cast<int64_t>(bytes.size()), "the model");
+  parse(model, reinterpret_cast<const std::byte*>(bytes.data()), static_cast<int64_t>(bytes.size()),
+        "the model");
   return import_proto(model, folder, options);
 }
 

@@ -25,8 +25,8 @@ struct ImportOptions {
   /// Values of graph inputs, used only where a shape or parameter depends on one; the graph is then
   /// valid for these values.
   std::map<std::string, Tensor> values = {};
-  /// Operators that no record covers become `barrier` nodes, with a warning each; otherwise they are
-  /// an error.
+  /// Operators that no record covers become `barrier` nodes, with a warning each; otherwise they
+  /// are an error.
   bool allow_barriers = false;
   std::function<void(const std::string&)> warn = {};
   /// If given, counts the nodes whose types were inferred, whatever becomes of the import.

@@ -38,7 +38,7 @@ struct Frame {
   Frame* outer = nullptr;  ///< whose names are visible; null for the model and for functions
   const OpsetMap* opsets = nullptr;
   const pb::GraphProto* graph = nullptr;  ///< null inside a function
-  const Attributes* call = nullptr;  ///< attributes of the function call, for ref_attr_name
+  const Attributes* call = nullptr;       ///< attributes of the function call, for ref_attr_name
   int depth = 0;
   std::unordered_map<std::string, ops::Val> values;
   std::unordered_map<std::string, pb::TensorProto*> initializers;  ///< loaded when first used

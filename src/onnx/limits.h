@@ -8,13 +8,13 @@
 
 namespace tessera::onnx {
 
-inline constexpr int64_t max_nodes = 200'000;      ///< after inlining functions and branches
-inline constexpr int max_nesting = 64;             ///< of subgraphs and function calls
+inline constexpr int64_t max_nodes = 200'000;  ///< after inlining functions and branches
+inline constexpr int max_nesting = 64;         ///< of subgraphs and function calls
 inline constexpr int max_rank = 32;
-inline constexpr int max_attributes = 1'000;       ///< of one node
-inline constexpr int max_list = 100'000;           ///< elements of a list attribute
-inline constexpr int max_arguments = 10'000;       ///< inputs or outputs of one node
-inline constexpr int64_t max_value_bytes = int64_t{1} << 46;   ///< of one value, as declared
+inline constexpr int max_attributes = 1'000;                  ///< of one node
+inline constexpr int max_list = 100'000;                      ///< elements of a list attribute
+inline constexpr int max_arguments = 10'000;                  ///< inputs or outputs of one node
+inline constexpr int64_t max_value_bytes = int64_t{1} << 46;  ///< of one value, as declared
 inline constexpr int64_t max_loop_length = 1'000'000;
 /// Work that may be spent on folding constants: scalar steps per node and per model.
 inline constexpr double max_fold_steps = 3e6;

@@ -37,19 +37,20 @@ std::string_view name_of(pb::AttributeType type) {
 }  // namespace
 
 NodeContext::NodeContext(Importer& importer, Frame& frame, const pb::NodeProto& node)
-    : importer_(importer), frame_(frame), node_(node),
+    : importer_(importer),
+      frame_(frame),
+      node_(node),
       opset_(importer.opset(frame, normalized_domain(node.domain()))) {
   TESSERA_USER_CHECK(node.attribute_size() <= max_attributes, "{} attributes, the limit is {}",
                      node.attribute_size(), max_attributes);
   for (const pb::AttributeProto& a : node.attribute()) {
-    TESSERA_USER_CHECK(a.ints_size() <= max_list && a.floats_size() <= max_list &&
-                           a.strings_size() <= max_list,
-                       "attribute '{}' has more than {} elements", a.name(), max_list);
+    TESSERA_USER_CHECK(
+        a.ints_size() <= max_list && a.floats_size() <= max_list && a.strings_size() <= max_list,
+        "attribute '{}' has more than {} elements", a.name(), max_list);
     const pb::AttributeProto* resolved = &a;
     if (!a.ref_attr_name().empty()) {
-      TESSERA_USER_CHECK(frame.call != nullptr,
-                         "attribute '{}' refers to '{}' outside a function", a.name(),
-                         a.ref_attr_name());
+      TESSERA_USER_CHECK(frame.call != nullptr, "attribute '{}' refers to '{}' outside a function",
+                         a.name(), a.ref_attr_name());
       const auto at = frame.call->find(a.ref_attr_name());
       if (at == frame.call->end()) continue;  // the call leaves it out
       resolved = at->second;
@@ -139,9 +140,9 @@ const pb::GraphProto& NodeContext::graph_attr(std::string_view name) const {
   return a->g();
 }
 
-std::shared_ptr<const ir::Graph> NodeContext::attr_graph(
-    std::string_view name, std::span<const ir::ValueType> input_types,
-    std::vector<ops::Val>& captures) {
+std::shared_ptr<const ir::Graph> NodeContext::attr_graph(std::string_view name,
+                                                         std::span<const ir::ValueType> input_types,
+                                                         std::vector<ops::Val>& captures) {
   Importer::Region region = importer_.region(frame_, graph_attr(name), input_types);
   captures.insert(captures.end(), region.captures.begin(), region.captures.end());
   return region.graph;
@@ -172,7 +173,8 @@ Tensor NodeContext::value(int k) {
 void NodeContext::needs_value(int k) {
   const std::set<std::string> names = importer_.sources(*frame_.target, input(k));
   std::string list;
-  for (const std::string& name : names) list += fmt::format("{}'{}'", list.empty() ? "" : ", ", name);
+  for (const std::string& name : names)
+    list += fmt::format("{}'{}'", list.empty() ? "" : ", ", name);
   // Without a source the value is computed inside (random numbers, too much work to fold).
   if (names.empty())
     unsupported(fmt::format("the value of input {} ('{}') must be known and is not constant", k,

@@ -225,7 +225,8 @@ class SymbolicWalker {
       Result sum;
       if (x && y) sum = element(ir::apply(combine, n.type, *x, *y), n.type);
       else if (i == 0 && (combine == Prim::min || combine == Prim::max)) sum = next;
-      else if (total.exact && next->exact) sum = binary(combine, n.type, total.integer, next->integer);
+      else if (total.exact && next->exact)
+        sum = binary(combine, n.type, total.integer, next->integer);
       if (!sum) return std::nullopt;
       total = *sum;
     }

@@ -16,10 +16,12 @@ OpDef barrier() {
                 {.name = "node", .kind = ir::AttrKind::string},
                 {.name = "arguments", .kind = ir::AttrKind::integer},
                 {.name = "outputs", .kind = ir::AttrKind::integers},
-                {.name = "captures", .kind = ir::AttrKind::strings,
+                {.name = "captures",
+                 .kind = ir::AttrKind::strings,
                  .default_value = std::vector<std::string>{}}},
       .opaque = Opaque{.infer = [](const Opaque::Context&) -> std::vector<ir::ValueType> {
-                         fail_user(ErrorKind::unsupported, "the types of a barrier are not inferred");
+                         fail_user(ErrorKind::unsupported,
+                                   "the types of a barrier are not inferred");
                        },
                        .evaluate = [](const Opaque::Context& c) -> std::vector<Tensor> {
                          fail_user(ErrorKind::unsupported, "operator {} cannot be interpreted",

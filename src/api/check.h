@@ -27,7 +27,8 @@ double distance(const Tensor& a, const Tensor& b);
 struct CheckOptions {
   int seeds = 2;  ///< how many inputs to draw
   uint64_t first_seed = 1;
-  /// Allowed error; nothing: by the output's type, see real_tolerance.
+  /// Allowed error; nothing: by the output's type (real_tolerance), or three times the error that A
+  /// itself makes on the target where that is more (at most 20 times real_tolerance).
   std::optional<double> tolerance;
 };
 

@@ -37,7 +37,8 @@ INSTANTIATE_TEST_SUITE_P(rules, EveryRule, testing::ValuesIn(names()), [](const 
 });
 
 TEST(RuleSet, all_rules_have_a_valid_certificate) {
-  EXPECT_THAT(load_rules("rules").left_out(), testing::IsEmpty()) << "run build/release/tools/certify_rules";
+  EXPECT_THAT(load_rules("rules").left_out(), testing::IsEmpty())
+      << "run build/release/tools/certify_rules";
 }
 
 }  // namespace

@@ -50,13 +50,14 @@ OpDef clip() {
       .onnx = {{.op = "Clip", .since = 6, .import = import_clip_6, .export_ = export_clip},
                {.op = "Clip",
                 .since = 11,
-                .import =
-                    [](OnnxImport& c) -> std::vector<Val> {
-                      return {c.op("clip", {c.input(0), c.has_input(1) ? c.input(1) : Val{},
-                                            c.has_input(2) ? c.input(2) : Val{}})};
-                    },
+                .import = [](OnnxImport& c) -> std::vector<Val> {
+                  return {c.op("clip", {c.input(0), c.has_input(1) ? c.input(1) : Val{},
+                                        c.has_input(2) ? c.input(2) : Val{}})};
+                },
                 .export_ = export_clip}},
-      .samples = {{{x, bound, bound}}, {{x, bound}}, {{x}},
+      .samples = {{{x, bound, bound}},
+                  {{x, bound}},
+                  {{x}},
                   {{{DType::i8, {0}}, {DType::i8, {}}, {DType::i8, {}}}}},
   };
 }

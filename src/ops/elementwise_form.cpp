@@ -106,8 +106,7 @@ OpDef variadic_record(ElementwiseSpec spec, BinaryFn f, std::function<Expr(Expr,
   };
   def.samples = {sample({3, 5}), sample({{3, 5}, {3, 5}}), sample({{3, 1}, {5}, {2, 3, 5}}),
                  sample({{0, 4}, {1, 4}})};
-  if (spec.domain != Domain::floats)
-    def.samples.push_back(sample({{7}, {7}, {7}}, {}, DType::i32));
+  if (spec.domain != Domain::floats) def.samples.push_back(sample({{7}, {7}, {7}}, {}, DType::i32));
   return def;
 }
 

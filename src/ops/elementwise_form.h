@@ -46,8 +46,7 @@ OpDef unary_record(ElementwiseSpec spec, UnaryAttrFn f);
 OpDef binary_record(ElementwiseSpec spec, BinaryFn f);
 /// One or more inputs of one type, combined from left to right; `finish` (may be null) receives the
 /// total and the number of inputs.
-OpDef variadic_record(ElementwiseSpec spec, BinaryFn f,
-                      std::function<Expr(Expr, int)> finish = {});
+OpDef variadic_record(ElementwiseSpec spec, BinaryFn f, std::function<Expr(Expr, int)> finish = {});
 
 /// An attribute of kind real with a default.
 AttrDef real_attr(std::string name, double default_value);

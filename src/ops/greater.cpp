@@ -5,13 +5,12 @@
 namespace tessera::ops::records {
 
 OpDef greater() {
-  return binary_record(
-      {.name = "greater",
-       .doc = "x > y, elementwise under NumPy broadcasting; false for NaN.",
-       .onnx_op = "Greater",
-       .since = 7,
-       .domain = Domain::numbers},
-      [](Expr x, Expr y) { return y < x; });
+  return binary_record({.name = "greater",
+                        .doc = "x > y, elementwise under NumPy broadcasting; false for NaN.",
+                        .onnx_op = "Greater",
+                        .since = 7,
+                        .domain = Domain::numbers},
+                       [](Expr x, Expr y) { return y < x; });
 }
 
 }  // namespace tessera::ops::records

@@ -5,13 +5,12 @@
 namespace tessera::ops::records {
 
 OpDef greater_or_equal() {
-  return binary_record(
-      {.name = "greater_or_equal",
-       .doc = "x >= y, elementwise under NumPy broadcasting; false for NaN.",
-       .onnx_op = "GreaterOrEqual",
-       .since = 12,
-       .domain = Domain::numbers},
-      [](Expr x, Expr y) { return y <= x; });
+  return binary_record({.name = "greater_or_equal",
+                        .doc = "x >= y, elementwise under NumPy broadcasting; false for NaN.",
+                        .onnx_op = "GreaterOrEqual",
+                        .since = 12,
+                        .domain = Domain::numbers},
+                       [](Expr x, Expr y) { return y <= x; });
 }
 
 }  // namespace tessera::ops::records

@@ -5,14 +5,13 @@
 namespace tessera::ops::records {
 
 OpDef logical_or() {
-  return binary_record(
-      {.name = "logical_or",
-       .doc = "x or y, elementwise under NumPy broadcasting.",
-       .onnx_op = "Or",
-       .since = 7,
-       .domain = Domain::booleans,
-       .traits = {Trait::commutative, Trait::associative, Trait::idempotent}},
-      [](Expr x, Expr y) { return x || y; });
+  return binary_record({.name = "logical_or",
+                        .doc = "x or y, elementwise under NumPy broadcasting.",
+                        .onnx_op = "Or",
+                        .since = 7,
+                        .domain = Domain::booleans,
+                        .traits = {Trait::commutative, Trait::associative, Trait::idempotent}},
+                       [](Expr x, Expr y) { return x || y; });
 }
 
 }  // namespace tessera::ops::records

@@ -47,8 +47,9 @@ OpDef matmul() {
       .inputs = {{"x"}, {"y"}},
       .meaning = matmul_meaning,
       .onnx = {{.op = "MatMul"}},
-      .samples = {sample({{3, 5}, {5, 2}}), sample({{2, 3, 4}, {4, 7}}), sample({std::vector<int64_t>{5}, {5}}),
-                  sample({{2, 1, 3, 4}, {3, 4, 2}}), sample({{3, 0}, {0, 2}})},
+      .samples = {sample({{3, 5}, {5, 2}}), sample({{2, 3, 4}, {4, 7}}),
+                  sample({std::vector<int64_t>{5}, {5}}), sample({{2, 1, 3, 4}, {3, 4, 2}}),
+                  sample({{3, 0}, {0, 2}})},
   };
 }
 

@@ -11,8 +11,7 @@ OpDef mean() {
        .onnx_op = "Mean",
        .since = 6,
        .traits = {Trait::commutative, Trait::idempotent}},
-      [](Expr x, Expr y) { return x + y; },
-      [](Expr total, int count) { return total / count; });
+      [](Expr x, Expr y) { return x + y; }, [](Expr total, int count) { return total / count; });
 }
 
 }  // namespace tessera::ops::records

@@ -113,7 +113,7 @@ struct OnnxForm {
   /// the form is not used for export.
   std::function<void(OnnxExport&)> export_ = {};
   std::vector<std::string> ignored = {};  ///< ONNX attributes without influence on the result
-  bool export_only = false;  ///< another record's form imports this operator
+  bool export_only = false;               ///< another record's form imports this operator
 };
 
 }  // namespace tessera::ops

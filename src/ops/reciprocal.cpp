@@ -5,12 +5,11 @@
 namespace tessera::ops::records {
 
 OpDef reciprocal() {
-  return unary_record(
-      {.name = "reciprocal",
-       .doc = "1 / x, elementwise.",
-       .onnx_op = "Reciprocal",
-       .traits = {Trait::odd}},
-      [](Expr x) { return 1 / x; });
+  return unary_record({.name = "reciprocal",
+                       .doc = "1 / x, elementwise.",
+                       .onnx_op = "Reciprocal",
+                       .traits = {Trait::odd}},
+                      [](Expr x) { return 1 / x; });
 }
 
 }  // namespace tessera::ops::records

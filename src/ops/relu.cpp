@@ -5,13 +5,12 @@
 namespace tessera::ops::records {
 
 OpDef relu() {
-  return unary_record(
-      {.name = "relu",
-       .doc = "max(x, 0), elementwise; NaN stays NaN.",
-       .onnx_op = "Relu",
-       .domain = Domain::numbers,
-       .traits = {Trait::monotone, Trait::idempotent}},
-      [](Expr x) { return ir::max(x, 0); });
+  return unary_record({.name = "relu",
+                       .doc = "max(x, 0), elementwise; NaN stays NaN.",
+                       .onnx_op = "Relu",
+                       .domain = Domain::numbers,
+                       .traits = {Trait::monotone, Trait::idempotent}},
+                      [](Expr x) { return ir::max(x, 0); });
 }
 
 }  // namespace tessera::ops::records

@@ -33,8 +33,7 @@ std::vector<Val> import_split(OnnxImport& c, ir::Dims sizes, int parts) {
   const int64_t axis = c.attr_int("axis", 0);
   if (sizes.empty()) {
     if (parts < 1) c.fail("a split into no parts");
-    const sym::Expr extent =
-        x.dim(normalize_axis(axis, x.rank(), "Split: axis"));
+    const sym::Expr extent = x.dim(normalize_axis(axis, x.rank(), "Split: axis"));
     const bool uneven = c.opset() >= 18;
     const sym::Expr chunk = uneven ? sym::ceil_div(extent, parts) : sym::floor_div(extent, parts);
     sizes.assign(parts, chunk);

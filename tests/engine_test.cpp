@@ -131,6 +131,18 @@ TEST(Engine, runs_recurrences) {
   }
 }
 
+// Functions that differ only far from zero, or between the knees of those that the library has.
+TEST(Engine, keeps_the_bounds_of_epilogues) {
+  const std::pair<double, double> bounds[] = {{-1e6, 1e6}, {0, 1e7}, {-1e30, 5}, {0, 6}, {-3, 1e-4}, {1e-12, 1e9}};
+  for (const auto& [low, high] : bounds) {
+    Builder b;
+    const Val x = b.input("x", {DType::f32, {3, 1}}), w = b.input("w", {DType::f32, {1, 5}});
+    const Val y = ops::matmul(x * 1e8, w);  // of one product each, so nothing cancels
+    b.output("y", b.op("clip", {y, b.scalar(low, DType::f32), b.scalar(high, DType::f32)}) * 0.5);
+    expect_like_reference(std::move(b).finish(), fmt::format("clip to [{}, {}]", low, high));
+  }
+}
+
 TEST(Engine, refuses_inputs_of_another_shape) {
   Builder b;
   b.output("y", b.input("x", {DType::f32, {2, 3}}) + 1.0);

@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <map>
 #include <set>
 
@@ -58,30 +59,42 @@ double apply(const PostOp& op, double x) {
   return std::nan("");
 }
 
+// Whether op(t) is `expected` up to how constants were rounded to f32. A zero must be one: what
+// adds a tiny number, or bounds by one, keeps a logarithm or a quotient from infinity.
+bool agrees(const PostOp& op, double t, double expected) {
+  const double found = apply(op, t);
+  if (op.kind == PostOp::Kind::relu || op.kind == PostOp::Kind::clip) return found == expected;
+  if (found == 0 || expected == 0) return found == expected;
+  double near = 2e-7 * std::fabs(expected);
+  if (op.kind == PostOp::Kind::linear)
+    near += 1e-13 * (std::fabs(op.alpha * t) + std::fabs(op.beta));
+  if (op.kind == PostOp::Kind::hard_swish) near += 1e-6;  // (x + 3) / 6 with a rounded 1/6
+  return std::fabs(found - expected) <= near;
+}
+
 // The library's function that equals f on many points around every knee, if there is one.
 std::optional<PostOp> recognize(const std::function<double(double)>& f) {
   using Kind = PostOp::Kind;
+  constexpr double infinity = std::numeric_limits<double>::infinity();
   const double zero = f(0), one = f(1), minus = f(-1);
   const std::array<PostOp, 8> candidates{{
       {.kind = Kind::linear, .alpha = one - zero, .beta = zero},
       {.kind = Kind::relu},
-      {.kind = Kind::clip, .alpha = f(-1e30), .beta = f(1e30)},
+      {.kind = Kind::clip, .alpha = f(-infinity), .beta = f(infinity)},
       {.kind = Kind::hard_swish},
       {.kind = Kind::swish},
       {.kind = Kind::sigmoid},
       {.kind = Kind::tanh},
       {.kind = Kind::leaky_relu, .alpha = -minus},
   }};
-  static constexpr std::array points{-90.0, -20.5, -7.3,  -6.1, -4.2, -3.1, -2.9, -2.2, -1.7,
-                                     -1.1,  -0.6,  -0.3,  -0.1, -1e-3, 0.0, 1e-3, 0.07, 0.2,
-                                     0.55,  0.9,   1.1,   1.5,  2.2,  2.9,  3.1,  4.2,  5.9,
-                                     6.1,   7.3,   20.5,  90.0, 1e4,  -1e4};
+  static constexpr std::array points{
+      -90.0, -20.5, -7.3, -6.1, -4.2, -3.1, -2.9, -2.2, -1.7, -1.1,  -0.6, -0.3,  -0.1,
+      -1e-3, 0.0,   1e-3, 0.07, 0.2,  0.55, 0.9,  1.1,  1.5,  2.2,   2.9,  3.1,   4.2,
+      5.9,   6.1,   7.3,  20.5, 90.0, 1e4,  -1e4, -1e8, 1e8,  -1e20, 1e20, -1e37, 1e37};
   for (const PostOp& op : candidates) {
     if (std::isnan(op.alpha) || std::isnan(op.beta)) continue;
-    const bool equal = std::all_of(points.begin(), points.end(), [&](double t) {
-      const double expected = f(t);
-      return std::fabs(apply(op, t) - expected) <= 2e-7 * (1e-3 + std::fabs(expected));
-    });
+    const bool equal =
+        std::all_of(points.begin(), points.end(), [&](double t) { return agrees(op, t, f(t)); });
     if (equal) return op;
   }
   return std::nullopt;
@@ -91,8 +104,7 @@ std::optional<PostOp> recognize(const std::function<double(double)>& f) {
 class Matcher {
  public:
   Matcher(const Draft& d, const Step& step, const Step& library)
-      : d_(d), step_(step), library_(library), pool_(*step.meaning.pool),
-        v_(library.dst[0]) {}
+      : d_(d), step_(step), library_(library), pool_(*step.meaning.pool), v_(library.dst[0]) {}
 
   bool run() {
     for (ExprId id = 0; id < pool_.size(); ++id) {
@@ -106,7 +118,7 @@ class Matcher {
            post.size() <= max_post_ops;
   }
 
-  std::vector<PostOp> post;        ///< operands number `operands`, counted from 0
+  std::vector<PostOp> post;  ///< operands number `operands`, counted from 0
   std::vector<ValueId> operands;
 
  private:
@@ -301,8 +313,6 @@ class Absorption {
 
 }  // namespace
 
-void absorb_epilogues(Draft& draft, const Refusals& refusals) {
-  Absorption(draft, refusals).run();
-}
+void absorb_epilogues(Draft& draft, const Refusals& refusals) { Absorption(draft, refusals).run(); }
 
 }  // namespace tessera::plan

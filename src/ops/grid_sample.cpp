@@ -35,6 +35,8 @@ struct GridSampler {
     Expr p = corners ? (n + 1) / 2 * (extent(axis) - 1) : ((n + 1) * extent(axis) - 1) / 2;
     if (nearest) p = ir::round(p);
     const Expr inside = low() <= p && p <= high(axis);
+    // PyTorch and ONNX Runtime clamp the elements that a cubic reads, not its position.
+    if (padding == "border" && cubic) return p;
     if (padding == "border") return ir::select(inside, p, max(min(p, extent(axis) - 1), 0));
     if (padding == "reflection") return ir::select(inside, p, reflected(axis, p));
     return p;

@@ -39,8 +39,10 @@ struct ResizeAxis {
       return ir::select(one_pixel, real(0), o * (in_real() - 1) / (out_real() - 1));
     const Expr half_pixel = (o + 0.5) / scale_real() - 0.5;
     if (transform == "pytorch_half_pixel") return ir::select(one_pixel, real(-0.5), half_pixel);
-    if (transform == "half_pixel_symmetric")
-      return in_real() / 2 * (1.0 - cast(b.size(out), DType::f64) / out_real()) + half_pixel;
+    if (transform == "half_pixel_symmetric") {
+      if (scale == 0) return half_pixel;
+      return (in_real() - cast(b.size(out), DType::f64) / scale_real()) / 2 + half_pixel;
+    }
     if (transform == "tf_crop_and_resize") {
       const double begin = b.real("roi_begin"), end = b.real("roi_end");
       const Expr span = (in_real() - 1) * (end - begin);

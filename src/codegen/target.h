@@ -27,8 +27,17 @@ std::vector<int64_t> dense_strides(const Shape& shape, const std::vector<int>& o
 /// What is applied to each element that a library kernel computes, before it is stored.
 struct PostOp {
   enum class Kind : uint8_t {
-    relu, clip, linear, sigmoid, swish, hard_swish, tanh, leaky_relu, elu,
-    add, mul,
+    relu,
+    clip,
+    linear,
+    sigmoid,
+    swish,
+    hard_swish,
+    tanh,
+    leaky_relu,
+    elu,
+    add,
+    mul,
   };
   Kind kind = Kind::relu;
   double alpha = 0, beta = 0;  ///< clip: bounds; linear: alpha·x + beta; slopes

@@ -88,8 +88,8 @@ TEST(Import, names_the_input_whose_value_a_shape_needs) {
   m.output("y");
   expect_refusal(m, "depends on the graph input 'shape'");
   const std::vector<int64_t> shape{2, 2};
-  const ir::Graph graph = import_model_bytes(
-      m.bytes(), {}, {.values = {{"shape", Tensor::from_integers(shape, {2})}}});
+  const ir::Graph graph =
+      import_model_bytes(m.bytes(), {}, {.values = {{"shape", Tensor::from_integers(shape, {2})}}});
   EXPECT_EQ(graph.type(graph.outputs()[0].value).to_string(), "f32[2,2]");
 }
 

@@ -54,7 +54,9 @@ void Program::execute(std::byte* arena, const std::byte* const* inputs, std::byt
 }
 
 Plan::Plan(Program program, std::vector<Port> inputs, std::vector<Port> outputs, int threads)
-    : program_(std::move(program)), inputs_(std::move(inputs)), outputs_(std::move(outputs)),
+    : program_(std::move(program)),
+      inputs_(std::move(inputs)),
+      outputs_(std::move(outputs)),
       threads_(threads),
       arena_(DType::u8, {static_cast<int64_t>(program_.arena_bytes)}) {}
 
@@ -65,9 +67,9 @@ std::vector<const std::byte*> Plan::checked(std::span<const Tensor> inputs) cons
   for (size_t k = 0; k < inputs.size(); ++k) {
     const Port& port = inputs_[k];
     TESSERA_USER_CHECK(inputs[k].type() == port.type && inputs[k].shape() == port.shape,
-                       "input '{}' is {}{}, expected {}{}", port.name,
-                       to_string(inputs[k].type()), shape_to_string(inputs[k].shape()),
-                       to_string(port.type), shape_to_string(port.shape));
+                       "input '{}' is {}{}, expected {}{}", port.name, to_string(inputs[k].type()),
+                       shape_to_string(inputs[k].shape()), to_string(port.type),
+                       shape_to_string(port.shape));
     addresses.push_back(inputs[k].data());
   }
   return addresses;

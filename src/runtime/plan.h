@@ -20,8 +20,8 @@ namespace tessera::runtime {
 struct Operand {
   enum class Space : uint8_t { none, arena, constant, input, output };
   Space space = Space::none;  ///< none: an absent operand, a null pointer
-  uint32_t index = 0;  ///< of the constant, input or output
-  size_t offset = 0;   ///< in bytes
+  uint32_t index = 0;         ///< of the constant, input or output
+  size_t offset = 0;          ///< in bytes
 };
 
 /// One kernel with its memory, and what is told about it.

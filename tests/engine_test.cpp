@@ -84,8 +84,7 @@ TEST(Engine, computes_every_sample_of_every_operator) {
         throw;
       }
       for (size_t k = 0; k < results.size(); ++k) b.output(fmt::format("y{}", k), results[k]);
-      for (const Val& v : results)
-        narrow |= v.dtype() == DType::f16 || v.dtype() == DType::bf16;
+      for (const Val& v : results) narrow |= v.dtype() == DType::f16 || v.dtype() == DType::bf16;
       const ir::Graph graph = std::move(b).finish();
       try {
         expect_like_reference(graph, what, true, narrow ? 2e-2 : 1e-5);
@@ -122,7 +121,9 @@ TEST(Engine, runs_recurrences) {
     const Val h0 = b.input("h0", {DType::f32, {1, 4}}), xs = b.input("xs", {DType::f32, {5, 1, 3}});
     const Val ws = b.input("w", {DType::f32, {3, 4}}), rs = b.input("r", {DType::f32, {4, 4}});
     const auto out = b.op_n("scan", {h0, xs, ws, rs},
-                            {{"states", int64_t{1}}, {"scans", int64_t{1}}, {"length", ir::Dims{5}},
+                            {{"states", int64_t{1}},
+                             {"scans", int64_t{1}},
+                             {"length", ir::Dims{5}},
                              {"reverse", int64_t{reverse}}},
                             {region});
     b.output("last", out[0]);
@@ -133,7 +134,8 @@ TEST(Engine, runs_recurrences) {
 
 // Functions that differ only far from zero, or between the knees of those that the library has.
 TEST(Engine, keeps_the_bounds_of_epilogues) {
-  const std::pair<double, double> bounds[] = {{-1e6, 1e6}, {0, 1e7}, {-1e30, 5}, {0, 6}, {-3, 1e-4}, {1e-12, 1e9}};
+  const std::pair<double, double> bounds[] = {{-1e6, 1e6}, {0, 1e7},   {-1e30, 5},
+                                              {0, 6},      {-3, 1e-4}, {1e-12, 1e9}};
   for (const auto& [low, high] : bounds) {
     Builder b;
     const Val x = b.input("x", {DType::f32, {3, 1}}), w = b.input("w", {DType::f32, {1, 5}});

@@ -2,6 +2,8 @@
 // Operators that pass through uninterpreted.
 #include "onnx/barrier.h"
 
+#include <google/protobuf/io/coded_stream.h>
+
 #include "base/check.h"
 #include "onnx/importer.h"
 
@@ -37,6 +39,16 @@ void visit_free_names(pb::NodeProto& node, std::set<std::string> bound,
 }
 
 }  // namespace
+
+pb::NodeProto parse_kept_node(const std::string& bytes) {
+  pb::NodeProto node;
+  google::protobuf::io::CodedInputStream stream(reinterpret_cast<const uint8_t*>(bytes.data()),
+                                                static_cast<int>(bytes.size()));
+  stream.SetRecursionLimit(4 * max_nesting);  // as the model was read
+  TESSERA_USER_CHECK(node.ParseFromCodedStream(&stream) && stream.ConsumedEntireMessage(),
+                     "a barrier holds no ONNX node");
+  return node;
+}
 
 void rename_captures(pb::NodeProto& node, const std::map<std::string, std::string>& names) {
   visit_free_names(

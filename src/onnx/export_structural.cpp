@@ -75,8 +75,7 @@ std::vector<std::string> Exporter::write_scan(Block& block, const ir::Node& node
 
 std::vector<std::string> Exporter::write_barrier(Block& block, const ir::Node& node) {
   const ops::AttrReader attrs(ops::registry().get(node.op), node.attrs);
-  pb::NodeProto source;
-  TESSERA_CHECK(source.ParseFromString(attrs.string("node")), "a barrier holds no node");
+  pb::NodeProto source = parse_kept_node(attrs.string("node"));
   const auto arguments = static_cast<size_t>(attrs.integer("arguments"));
   const std::vector<std::string> captures = attrs.strings("captures");
   TESSERA_CHECK(node.inputs.size() == arguments + captures.size(), "a barrier's inputs");

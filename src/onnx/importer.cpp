@@ -232,7 +232,9 @@ void Importer::check_types(const Target& target, ir::NodeId first) const {
 void Importer::import_nodes(Frame& frame, const Nodes& nodes) {
   for (const pb::NodeProto& node : nodes) {
     try {
-      TESSERA_USER_CHECK(++node_count_ <= max_nodes, "the model has more than {} nodes", max_nodes);
+      // Functions that call each other twice double the work at every level.
+      const int64_t limit = std::min(max_nodes, max_inlined_nodes + 8 * model_.graph().node_size());
+      TESSERA_USER_CHECK(++node_count_ <= limit, "the model has more than {} nodes", limit);
       import_node(frame, node);
     } catch (const UserError& e) {
       throw UserError(e.kind(), fmt::format("{}: {}", describe(node), e.what()));

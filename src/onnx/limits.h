@@ -14,7 +14,8 @@ inline constexpr int max_nesting = 64;                ///< of subgraphs and func
 inline constexpr int max_rank = 32;
 inline constexpr int max_attributes = 1'000;                  ///< of one node
 inline constexpr int max_list = 100'000;                      ///< elements of a list attribute
-inline constexpr int max_arguments = 10'000;                  ///< inputs or outputs of one node
+/// Inputs or outputs of one node; a join of n parts is an expression n deep, walked recursively.
+inline constexpr int max_arguments = 1'000;
 inline constexpr int64_t max_value_bytes = int64_t{1} << 46;  ///< of one value, as declared
 inline constexpr int64_t max_loop_length = 1'000'000;
 /// Work that may be spent on folding constants: scalar steps per node and per model.

@@ -41,16 +41,15 @@
 namespace tessera::ir {
 
 // name, arity, result: same as the first operand unless `boolean`
-#define TESSERA_SCALAR_PRIMITIVES(X)                                                               \
-  X(neg, 1)                                                                                        \
-  X(abs, 1)                                                                                        \
-  X(sign, 1)                                                                                       \
-  X(floor, 1) X(ceil, 1) X(round, 1) X(trunc, 1) X(sqrt, 1) X(exp, 1) X(expm1, 1) X(log, 1)        \
-      X(log1p, 1) X(sin, 1) X(cos, 1) X(asin, 1) X(acos, 1) X(atan, 1) X(tanh, 1) X(erf, 1)        \
-          X(is_nan, 1) X(logical_not, 1) X(bit_not, 1) X(add, 2) X(sub, 2) X(mul, 2) X(div, 2)     \
-              X(floor_div, 2) X(mod, 2) X(fmod, 2) X(pow, 2) X(min, 2) X(max, 2) X(eq, 2) X(ne, 2) \
-                  X(lt, 2) X(le, 2) X(logical_and, 2) X(logical_or, 2) X(bit_and, 2) X(bit_or, 2)  \
-                      X(bit_xor, 2) X(shift_left, 2) X(shift_right, 2) X(select, 3)
+// clang-format off
+#define TESSERA_SCALAR_PRIMITIVES(X)                                                            \
+  X(neg, 1) X(abs, 1) X(sign, 1) X(floor, 1) X(ceil, 1) X(round, 1) X(trunc, 1) X(sqrt, 1)      \
+  X(exp, 1) X(expm1, 1) X(log, 1) X(log1p, 1) X(sin, 1) X(cos, 1) X(asin, 1) X(acos, 1)         \
+  X(atan, 1) X(tanh, 1) X(erf, 1) X(is_nan, 1) X(logical_not, 1) X(bit_not, 1) X(add, 2)        \
+  X(sub, 2) X(mul, 2) X(div, 2) X(floor_div, 2) X(mod, 2) X(fmod, 2) X(pow, 2) X(min, 2)        \
+  X(max, 2) X(eq, 2) X(ne, 2) X(lt, 2) X(le, 2) X(logical_and, 2) X(logical_or, 2)              \
+  X(bit_and, 2) X(bit_or, 2) X(bit_xor, 2) X(shift_left, 2) X(shift_right, 2) X(select, 3)
+// clang-format on
 
 /// `round` is to nearest even; `sign` of NaN is NaN, of ±0 is ±0; `fmod` truncates like C;
 /// `shift_right` is logical on unsigned and arithmetic on signed integers.

@@ -55,8 +55,8 @@ std::unique_ptr<runtime::Plan> compile(const ir::Graph& graph, codegen::Target& 
     outputs.push_back({o.name, type.dtype, type.concrete_shape()});
   }
   runtime::Program program = compile_program(graph, target, options);
-  return std::make_unique<runtime::Plan>(std::move(program), std::move(inputs),
-                                         std::move(outputs), options.threads);
+  return std::make_unique<runtime::Plan>(std::move(program), std::move(inputs), std::move(outputs),
+                                         options.threads);
 }
 
 }  // namespace tessera::plan

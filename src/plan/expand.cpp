@@ -79,8 +79,7 @@ class Expander {
   void specialize(ir::Node& node) {
     const ir::Graph& body = *node.regions[0];
     const ops::AttrReader attrs(ops::registry().get("scan"), node.attrs);
-    const auto first =
-        static_cast<size_t>(attrs.integer("states") + attrs.integer("scans"));
+    const auto first = static_cast<size_t>(attrs.integer("states") + attrs.integer("scans"));
     ir::GraphBuilder builder(body.name());
     std::vector<ir::Value> arguments, kept(node.inputs.begin(), node.inputs.begin() + first);
     for (size_t k = 0; k < node.inputs.size(); ++k) {
@@ -137,8 +136,7 @@ class Expander {
     if (node.regions.empty()) {
       Hasher hasher;
       hasher.add(node.op);
-      for (ir::Value v : node.inputs)
-        hasher.add(int64_t{v.node}).add(int64_t{v.index});
+      for (ir::Value v : node.inputs) hasher.add(int64_t{v.node}).add(int64_t{v.index});
       for (const auto& [key, value] : node.attrs) {
         hasher.add(key);
         ir::add_to_hash(hasher, value);

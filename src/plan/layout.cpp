@@ -236,8 +236,8 @@ class LayoutPass {
     step.meaning.pool = std::make_unique<ir::ExprPool>();
     step.meaning.inputs = {type_of(source)};
     Copier copier(*step.meaning.pool, source.shape);
-    step.meaning.outputs = {{type_of(source).shape,
-                             step.meaning.pool->read(0, source.dtype, copier.outputs())}};
+    step.meaning.outputs = {
+        {type_of(source).shape, step.meaning.pool->read(0, source.dtype, copier.outputs())}};
     d_.steps.push_back(std::move(step));
     return at->second = copy;
   }

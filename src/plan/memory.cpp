@@ -22,15 +22,15 @@ size_t place(std::vector<Block>& blocks) {
       const Block& o = blocks[other];
       if (o.last < block.first || o.first > block.last) continue;
       if (o.offset >= offset + bytes) break;
-      const size_t end = o.offset + (o.bytes + arena_alignment - 1) / arena_alignment *
-                                        arena_alignment;
+      const size_t end =
+          o.offset + (o.bytes + arena_alignment - 1) / arena_alignment * arena_alignment;
       offset = std::max(offset, end);
     }
     block.offset = offset;
     total = std::max(total, offset + bytes);
-    const auto at = std::upper_bound(
-        placed.begin(), placed.end(), offset,
-        [&](size_t value, size_t other) { return value < blocks[other].offset; });
+    const auto at =
+        std::upper_bound(placed.begin(), placed.end(), offset,
+                         [&](size_t value, size_t other) { return value < blocks[other].offset; });
     placed.insert(at, number);
   }
   return total;

@@ -13,7 +13,9 @@ namespace {
 class OpaqueKernel : public runtime::Kernel {
  public:
   OpaqueKernel(const Draft& draft, const Step& step)
-      : def_(ops::registry().get(step.op)), attrs_(step.attrs), regions_(step.regions),
+      : def_(ops::registry().get(step.op)),
+        attrs_(step.attrs),
+        regions_(step.regions),
         node_(step.nodes.empty() ? "" : step.nodes[0]) {
     for (ValueId v : step.src) src_.push_back(type_of(draft, v));
     for (ValueId v : step.dst) dst_.push_back(type_of(draft, v));
@@ -33,8 +35,8 @@ class OpaqueKernel : public runtime::Kernel {
     const std::vector<Tensor> results = def_.opaque->evaluate({reader, types, values, regions_});
     for (size_t k = 0; k < dst_.size(); ++k) {
       TESSERA_USER_CHECK(results[k].shape() == dst_[k].concrete_shape(),
-                         "node '{}' ({}): output {} has shape {}, expected {}", node_, def_.name,
-                         k, shape_to_string(results[k].shape()), sym::to_string(dst_[k].shape));
+                         "node '{}' ({}): output {} has shape {}, expected {}", node_, def_.name, k,
+                         shape_to_string(results[k].shape()), sym::to_string(dst_[k].shape));
       if (results[k].bytes()) std::memcpy(args.dst[k], results[k].data(), results[k].bytes());
     }
   }

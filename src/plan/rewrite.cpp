@@ -111,8 +111,7 @@ size_t node_count(Expr root) {
 bool has_reduction(Expr root) { return root.node().height > 0; }
 
 bool has_read(Expr root) {
-  return any_node(root, nullptr,
-                  [](const ir::ExprNode& n) { return n.kind == ExprKind::read; });
+  return any_node(root, nullptr, [](const ir::ExprNode& n) { return n.kind == ExprKind::read; });
 }
 
 }  // namespace tessera::plan

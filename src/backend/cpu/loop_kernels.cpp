@@ -92,8 +92,7 @@ std::vector<std::shared_ptr<const runtime::Kernel>> make_loop_kernels(
   const auto jit = std::make_shared<codegen::Jit>();
   const std::vector<codegen::LoopKernel> compiled = jit->compile(distinct);
   std::vector<std::shared_ptr<const runtime::Kernel>> kernels;
-  for (size_t number : which)
-    kernels.push_back(std::make_shared<JitKernel>(jit, compiled[number]));
+  for (size_t number : which) kernels.push_back(std::make_shared<JitKernel>(jit, compiled[number]));
   return kernels;
 }
 

@@ -92,8 +92,8 @@ dnnl::memory pack(const std::byte* data, const dnnl::memory::desc& from,
   return packed;
 }
 
-void PrimitiveKernel::set_primitive(dnnl::primitive primitive,
-                                    const dnnl::memory::desc& scratchpad, int threads) {
+void PrimitiveKernel::set_primitive(dnnl::primitive primitive, const dnnl::memory::desc& scratchpad,
+                                    int threads) {
   primitive_ = std::move(primitive);
   stream_ = dnnl::stream(dnnl_engine());
   threads_ = threads;
@@ -157,8 +157,8 @@ void PrimitiveKernel::run(const runtime::KernelArgs& args) const {
     const dnnl_exec_arg_t both[] = {{DNNL_ARG_FROM, r.from.get()}, {DNNL_ARG_TO, r.to.get()}};
     dnnl_primitive_execute(r.primitive.get(), stream_.get(), 2, both);
   }
-  const dnnl_status_t status = dnnl_primitive_execute(
-      primitive_.get(), stream_.get(), static_cast<int>(args_.size()), args_.data());
+  const dnnl_status_t status = dnnl_primitive_execute(primitive_.get(), stream_.get(),
+                                                      static_cast<int>(args_.size()), args_.data());
   TESSERA_CHECK(status == dnnl_success, "{} failed with status {}", implementation_,
                 static_cast<int>(status));
 }

@@ -76,20 +76,17 @@ std::shared_ptr<const runtime::Kernel> make(const LibraryRequest& r, bool transp
   using Desc = typename Forward::desc;
   const memory::desc bias_desc =
       bias ? memory::desc(to_dims(r.src[2].shape), f32, memory::format_tag::a) : memory::desc();
-  const Desc desc = bias ? Desc(kind, algorithm, src, any, bias_desc, dst, g.strides, g.dilations,
-                                g.begin, g.end)
-                         : Desc(kind, algorithm, src, any, dst, g.strides, g.dilations, g.begin,
-                                g.end);
+  const Desc desc =
+      bias ? Desc(kind, algorithm, src, any, bias_desc, dst, g.strides, g.dilations, g.begin, g.end)
+           : Desc(kind, algorithm, src, any, dst, g.strides, g.dilations, g.begin, g.end);
   const typename Forward::primitive_desc pd(desc, make_attributes(r, r.dst), dnnl_engine());
   auto kernel = std::make_shared<PrimitiveKernel>(pd.impl_info_str());
   kernel->set_primitive(Forward(pd), pd.scratchpad_desc(), r.threads);
   kernel->bind_src(DNNL_ARG_SRC, src, 0);
   const memory::desc given = describe(w.shape, w.strides);
   if (r.constants[1])
-    kernel->bind_constant(DNNL_ARG_WEIGHTS,
-                          pack(r.constants[1]->data(), given, pd.weights_desc()));
-  else
-    kernel->bind_reordered(DNNL_ARG_WEIGHTS, given, pd.weights_desc(), 1);
+    kernel->bind_constant(DNNL_ARG_WEIGHTS, pack(r.constants[1]->data(), given, pd.weights_desc()));
+  else kernel->bind_reordered(DNNL_ARG_WEIGHTS, given, pd.weights_desc(), 1);
   if (bias) kernel->bind_src(DNNL_ARG_BIAS, bias_desc, 2);
   kernel->bind_dst(DNNL_ARG_DST, dst, 0);
   kernel->bind_post(r, r.dst);

@@ -125,9 +125,8 @@ class BatchedGemm : public runtime::Kernel {
       return std::max(v.strides[n - 1], v.strides[n - 2]);
     };
     dnnl_sgemm(transposed(p_.x) ? 'T' : 'N', transposed(p_.y) ? 'T' : 'N', p_.dst.shape[n - 2],
-               p_.dst.shape[n - 1], p_.x.shape[n - 1], 1, x,
-               std::max<int64_t>(leading(p_.x), 1), y, std::max<int64_t>(leading(p_.y), 1), 0, dst,
-               std::max<int64_t>(leading(p_.dst), 1));
+               p_.dst.shape[n - 1], p_.x.shape[n - 1], 1, x, std::max<int64_t>(leading(p_.x), 1), y,
+               std::max<int64_t>(leading(p_.y), 1), 0, dst, std::max<int64_t>(leading(p_.dst), 1));
   }
 
   Product p_;
@@ -180,8 +179,7 @@ std::shared_ptr<const runtime::Kernel> make_matmul(const LibraryRequest& r) {
   kernel->bind_src(DNNL_ARG_SRC, x, 0);
   if (constant)
     kernel->bind_constant(DNNL_ARG_WEIGHTS, pack(r.constants[1]->data(), y, pd.weights_desc()));
-  else
-    kernel->bind_src(DNNL_ARG_WEIGHTS, y, 1);
+  else kernel->bind_src(DNNL_ARG_WEIGHTS, y, 1);
   if (bias) kernel->bind_src(DNNL_ARG_BIAS, bias_desc, 2);
   kernel->bind_dst(DNNL_ARG_DST, dst, 0);
   kernel->bind_post(joined, p.dst);

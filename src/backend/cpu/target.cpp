@@ -3,9 +3,9 @@
 #include "backend/cpu/target.h"
 
 #include "backend/cpu/concat.h"
+#include "backend/cpu/loop_kernels.h"
 #include "backend/cpu/onednn.h"
 #include "base/check.h"
-#include "backend/cpu/loop_kernels.h"
 
 namespace tessera::backend::cpu {
 namespace {

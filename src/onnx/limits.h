@@ -12,8 +12,8 @@ inline constexpr int64_t max_nodes = 200'000;         ///< after inlining functi
 inline constexpr int64_t max_inlined_nodes = 20'000;  ///< beyond eight times the graph's own
 inline constexpr int max_nesting = 64;                ///< of subgraphs and function calls
 inline constexpr int max_rank = 32;
-inline constexpr int max_attributes = 1'000;                  ///< of one node
-inline constexpr int max_list = 100'000;                      ///< elements of a list attribute
+inline constexpr int max_attributes = 1'000;  ///< of one node
+inline constexpr int max_list = 100'000;      ///< elements of a list attribute
 /// Inputs or outputs of one node; a join of n parts is an expression n deep, walked recursively.
 inline constexpr int max_arguments = 1'000;
 inline constexpr int64_t max_value_bytes = int64_t{1} << 46;  ///< of one value, as declared

@@ -2,6 +2,7 @@
 // Signature, names and nodes of an exported model.
 #include "onnx/exporter.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/check.h"
@@ -251,10 +252,12 @@ void Exporter::write_node(Block& block, ir::NodeId id) {
   if (def.decompose)
     return bind(block, id, first, write_expanded(block, node, ops::decompose(*block.graph, node)));
   // An elementwise operator that the operator set lacks is written as its scalar primitives.
-  if (def.meaning)
-    if (const auto body = ops::primitive_graph(ops::instantiate(*block.graph, node));
-        body && body->node_count() > body->inputs().size() + 1)
+  if (def.meaning) {
+    const auto body = ops::primitive_graph(ops::instantiate(*block.graph, node));
+    const auto is_itself = [&](const ir::Node& n) { return n.op == node.op; };
+    if (body && std::none_of(body->nodes().begin(), body->nodes().end(), is_itself))
       return bind(block, id, first, write_expanded(block, node, *body));
+  }
   if (!reason.empty()) fail_user(ErrorKind::unsupported, "{}", reason);
   if (newer > 0) throw NeedsOpset{newer, node.op};
   fail_user(ErrorKind::unsupported, "operator '{}' has no ONNX form", node.op);

@@ -19,7 +19,6 @@ namespace tessera::plan {
 namespace {
 
 using codegen::PostOp;
-using ir::Expr;
 using ir::ExprId;
 using ir::ExprKind;
 using ir::Prim;

@@ -48,6 +48,15 @@ std::vector<ops::Val> Importer::inline_subgraph(Frame& frame, const pb::GraphPro
   return results;
 }
 
+void Importer::add_outputs(Frame& frame, const pb::GraphProto& graph, int first) {
+  std::set<std::string> names;
+  for (int k = first; k < graph.output_size(); ++k) {
+    const std::string& name = graph.output(k).name();
+    TESSERA_USER_CHECK(names.insert(name).second, "two outputs of a subgraph are named '{}'", name);
+    frame.target->builder.output(name, lookup(frame, name));
+  }
+}
+
 Importer::Region Importer::region(Frame& frame, const pb::GraphProto& graph,
                                   std::span<const ir::ValueType> input_types) {
   Target target(graph.name(), budget_, frame.target);
@@ -63,8 +72,7 @@ Importer::Region Importer::region(Frame& frame, const pb::GraphProto& graph,
     define(inner, graph.input(k).name(), target.builder.input(graph.input(k).name(), type));
   }
   import_nodes(inner, graph.node());
-  for (const pb::ValueInfoProto& output : graph.output())
-    target.builder.output(output.name(), lookup(inner, output.name()));
+  add_outputs(inner, graph, 0);
   target.facts.update();
   return {std::make_shared<const ir::Graph>(target.facts.simplified(target.builder.graph())),
           target.captures};
@@ -107,8 +115,7 @@ std::vector<ops::Val> Importer::import_loop(Frame& frame, const pb::NodeProto& n
   if (!truth(context, *again)) length = std::min<int64_t>(length, 1);
   if (length > max_loop_length)
     context.unsupported(fmt::format("a loop of more than {} steps", max_loop_length));
-  for (int k = 1; k < graph.output_size(); ++k)
-    target.builder.output(graph.output(k).name(), lookup(body, graph.output(k).name()));
+  add_outputs(body, graph, 1);
 
   std::vector<int64_t> steps(static_cast<size_t>(length));
   for (size_t k = 0; k < steps.size(); ++k) steps[k] = static_cast<int64_t>(k);

@@ -69,6 +69,7 @@ void check_name(const std::string& text, const std::string& what) {
 Importer::Importer(pb::ModelProto& model, const std::string& folder, const ImportOptions& options)
     : model_(model), options_(options), files_(folder) {
   opsets_ = opset_map(model.opset_import());
+  stated_nodes_ = model.graph().node_size();
   opsets_.try_emplace("", 1);
   for (const pb::FunctionProto& f : model.functions()) {
     const std::string key = function_key(f.domain(), f.name(), f.overload());
@@ -76,6 +77,7 @@ Importer::Importer(pb::ModelProto& model, const std::string& folder, const Impor
     OpsetMap opsets = opset_map(f.opset_import());
     for (const auto& [domain, version] : opsets_) opsets.try_emplace(domain, version);
     function_opsets_.emplace(&f, std::move(opsets));
+    stated_nodes_ += f.node_size();
   }
 }
 
@@ -233,7 +235,7 @@ void Importer::import_nodes(Frame& frame, const Nodes& nodes) {
   for (const pb::NodeProto& node : nodes) {
     try {
       // Functions that call each other twice double the work at every level.
-      const int64_t limit = std::min(max_nodes, max_inlined_nodes + 8 * model_.graph().node_size());
+      const int64_t limit = std::min(max_nodes, max_inlined_nodes + 16 * stated_nodes_);
       TESSERA_USER_CHECK(++node_count_ <= limit, "the model has more than {} nodes", limit);
       import_node(frame, node);
     } catch (const UserError& e) {

@@ -71,6 +71,8 @@ class Importer {
   /// A subgraph as a region whose inputs are the subgraph's, then the captured values.
   Region region(Frame& frame, const pb::GraphProto& graph,
                 std::span<const ir::ValueType> input_types);
+  /// The subgraph's outputs, from number `first` on, as those of the region under construction.
+  void add_outputs(Frame& frame, const pb::GraphProto& graph, int first);
   /// A Loop with a known trip count as a scan.
   std::vector<ops::Val> import_loop(Frame& frame, const pb::NodeProto& node);
 
@@ -110,7 +112,8 @@ class Importer {
   std::map<std::string, const pb::FunctionProto*> functions_;
   std::map<const pb::FunctionProto*, OpsetMap> function_opsets_;
   std::map<std::string, std::string> symbols_;  ///< our symbol -> the model's dim_param
-  int64_t node_count_ = 0;
+  int64_t node_count_ = 0;                      ///< imported so far
+  int64_t stated_nodes_ = 0;                    ///< of the graph and of the functions, each once
 };
 
 /// "node 'X' (Conv)" as error messages begin.

@@ -8,9 +8,9 @@
 
 namespace tessera::onnx {
 
-inline constexpr int64_t max_nodes = 200'000;         ///< after inlining functions and branches
-inline constexpr int64_t max_inlined_nodes = 20'000;  ///< beyond eight times the graph's own
-inline constexpr int max_nesting = 64;                ///< of subgraphs and function calls
+inline constexpr int64_t max_nodes = 200'000;        ///< after inlining functions and branches
+inline constexpr int64_t max_inlined_nodes = 5'000;  ///< beyond sixteen times the stated ones
+inline constexpr int max_nesting = 64;               ///< of subgraphs and function calls
 inline constexpr int max_rank = 32;
 inline constexpr int max_attributes = 1'000;  ///< of one node
 inline constexpr int max_list = 100'000;      ///< elements of a list attribute

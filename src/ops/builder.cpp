@@ -76,53 +76,63 @@ Val Builder::op(std::string_view op, std::vector<Val> inputs, ir::AttrMap attrs,
   return op_n(op, std::move(inputs), std::move(attrs), {}, std::move(name)).front();
 }
 
-#define TESSERA_VAL_OPERATOR(symbol, name)                                                  \
-  Val operator symbol(Val a, Val b) { return a.builder->op(name, {a, b}); }                 \
-  Val operator symbol(Val a, double b) { return a symbol a.builder->scalar(b, a.dtype()); } \
-  Val operator symbol(double a, Val b) { return b.builder->scalar(a, b.dtype()) symbol b; }
+namespace {
+
+// A model that leaves out an input which an operator needs shows here, too.
+Builder& builder_of(const Val& v) {
+  TESSERA_USER_CHECK(v.present(), "an input that the operator needs is missing");
+  return *v.builder;
+}
+
+}  // namespace
+
+#define TESSERA_VAL_OPERATOR(symbol, name)                                                     \
+  Val operator symbol(Val a, Val b) { return builder_of(a).op(name, {a, b}); }                 \
+  Val operator symbol(Val a, double b) { return a symbol builder_of(a).scalar(b, a.dtype()); } \
+  Val operator symbol(double a, Val b) { return builder_of(b).scalar(a, b.dtype()) symbol b; }
 TESSERA_VAL_OPERATOR(+, "add")
 TESSERA_VAL_OPERATOR(-, "sub")
 TESSERA_VAL_OPERATOR(*, "mul")
 TESSERA_VAL_OPERATOR(/, "div")
 #undef TESSERA_VAL_OPERATOR
 
-Val operator-(Val a) { return a.builder->op("neg", {a}); }
-Val matmul(Val a, Val b) { return a.builder->op("matmul", {a, b}); }
+Val operator-(Val a) { return builder_of(a).op("neg", {a}); }
+Val matmul(Val a, Val b) { return builder_of(a).op("matmul", {a, b}); }
 Val reshape(Val x, ir::Dims shape) {
-  return x.builder->op("reshape", {x}, {{"shape", std::move(shape)}});
+  return builder_of(x).op("reshape", {x}, {{"shape", std::move(shape)}});
 }
 Val expand(Val x, ir::Dims shape) {
-  return x.builder->op("expand", {x}, {{"shape", std::move(shape)}});
+  return builder_of(x).op("expand", {x}, {{"shape", std::move(shape)}});
 }
 Val transpose(Val x, std::vector<int64_t> perm) {
-  return x.builder->op("transpose", {x}, {{"perm", std::move(perm)}});
+  return builder_of(x).op("transpose", {x}, {{"perm", std::move(perm)}});
 }
 Val cast(Val x, DType type) {
-  return x.dtype() == type ? x : x.builder->op("cast", {x}, {{"to", type}});
+  return x.dtype() == type ? x : builder_of(x).op("cast", {x}, {{"to", type}});
 }
 Val reduce(std::string_view op, Val x, std::vector<int64_t> axes, bool keepdims) {
-  return x.builder->op(op, {x}, {{"axes", std::move(axes)}, {"keepdims", int64_t{keepdims}}});
+  return builder_of(x).op(op, {x}, {{"axes", std::move(axes)}, {"keepdims", int64_t{keepdims}}});
 }
 Val concat(std::vector<Val> parts, int64_t axis) {
-  Builder& b = *parts.front().builder;
+  Builder& b = builder_of(parts.front());
   return b.op("concat", std::move(parts), {{"axis", axis}});
 }
 Val slice(Val x, std::vector<int64_t> axes, ir::Dims starts, ir::Dims ends) {
-  return x.builder->op(
+  return builder_of(x).op(
       "slice", {x},
       {{"axes", std::move(axes)}, {"starts", std::move(starts)}, {"ends", std::move(ends)}});
 }
 Val unsqueeze(Val x, std::vector<int64_t> axes) {
-  return x.builder->op("unsqueeze", {x}, {{"axes", std::move(axes)}});
+  return builder_of(x).op("unsqueeze", {x}, {{"axes", std::move(axes)}});
 }
 Val squeeze(Val x, std::vector<int64_t> axes) {
-  return x.builder->op("squeeze", {x}, {{"axes", std::move(axes)}});
+  return builder_of(x).op("squeeze", {x}, {{"axes", std::move(axes)}});
 }
-Val exp(Val x) { return x.builder->op("exp", {x}); }
-Val log(Val x) { return x.builder->op("log", {x}); }
-Val sqrt(Val x) { return x.builder->op("sqrt", {x}); }
-Val tanh(Val x) { return x.builder->op("tanh", {x}); }
-Val sigmoid(Val x) { return x.builder->op("sigmoid", {x}); }
-Val where(Val condition, Val a, Val b) { return a.builder->op("where", {condition, a, b}); }
+Val exp(Val x) { return builder_of(x).op("exp", {x}); }
+Val log(Val x) { return builder_of(x).op("log", {x}); }
+Val sqrt(Val x) { return builder_of(x).op("sqrt", {x}); }
+Val tanh(Val x) { return builder_of(x).op("tanh", {x}); }
+Val sigmoid(Val x) { return builder_of(x).op("sigmoid", {x}); }
+Val where(Val condition, Val a, Val b) { return builder_of(a).op("where", {condition, a, b}); }
 
 }  // namespace tessera::ops

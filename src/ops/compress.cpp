@@ -61,6 +61,7 @@ std::vector<Val> import_compress(OnnxImport& c) {
   if (!extent) c.unsupported("the compressed axis has a symbolic extent");
   const Val condition = c.input(1);
   const Tensor value = c.value(1);
+  if (value.type() != DType::boolean || value.rank() != 1) c.fail("the condition must be bool[n]");
   const auto kept = compress_positions(value, *extent);
   if (c.builder().graph().constant(condition.value))
     return {c.op("gather", {x, c.builder().integers(kept)}, {{"axis", axis}})};

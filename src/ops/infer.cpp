@@ -72,6 +72,20 @@ ir::Graph decompose(const ir::Graph& graph, const ir::Node& node) {
   return decompose(registry().get(node.op), input_types(graph, node), node.attrs, node.regions);
 }
 
+namespace {
+
+// Hand-written inference may rely on every input that is not optional.
+void check_present(const OpDef& def, const InputTypes& inputs) {
+  for (size_t k = 0; k < std::max(inputs.size(), def.inputs.size()); ++k) {
+    const InputDef& in = k < def.inputs.size() ? def.inputs[k] : def.inputs.back();
+    const bool needed = in.variadic ? k < inputs.size() && def.name != "barrier" : !in.optional;
+    TESSERA_USER_CHECK(!needed || (k < inputs.size() && inputs[k] != nullptr),
+                       "{}: input '{}' is missing", def.name, in.name);
+  }
+}
+
+}  // namespace
+
 std::vector<ir::ValueType> infer(const OpDef& def, const InputTypes& inputs,
                                  const ir::AttrMap& attrs,
                                  std::span<const std::shared_ptr<const ir::Graph>> regions,
@@ -80,6 +94,7 @@ std::vector<ir::ValueType> infer(const OpDef& def, const InputTypes& inputs,
     TESSERA_USER_CHECK(inputs[k] == nullptr || !inputs[k]->opaque || def.name == "barrier",
                        "{}: the type of input {} is unknown", def.name, k);
   if (def.opaque) {
+    check_present(def, inputs);
     std::vector<const Tensor*> known(values.begin(), values.end());
     known.resize(inputs.size(), nullptr);
     const AttrReader reader(def, attrs);

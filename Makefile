@@ -5,7 +5,7 @@
 #   make demo          optimize two real models and show that they still compute the same
 #   make test          all tests                        (LABEL=null|cpu|slow: only those)
 #   make build         build only                       (PRESET=release|dev|asan|tsan|fuzz)
-#   make bench         compare with ONNX Runtime, then microbenchmarks
+#   make bench         compare with ONNX Runtime and OpenVINO (MODELS=, THREADS=1,2 BATCH=1), microbenchmarks
 #   make format lint   clang-format in place; clang-tidy on changed files, codespell
 #   make check         format, layers and sizes, without changing anything
 #   make ci            what CI runs
@@ -14,6 +14,9 @@
 PRESET ?= release
 JOBS ?= $(shell nproc)
 LABEL ?=
+MODELS ?=
+THREADS ?= 1,2
+BATCH ?= 1
 BUILD := build/$(PRESET)
 # In CI warnings are errors.
 CONFIGURE := $(if $(filter true,$(CI)),-DTESSERA_WERROR=ON)
@@ -36,13 +39,14 @@ test:
 	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error -j $(JOBS) \
 	  $(if $(LABEL),-L '^$(LABEL)$$')
 
-bench: test-tools build
-	@build/venv/bin/python3 tests/models/bench_ort.py --tessera $(BUILD)/tessera
+bench: peers build
+	@build/venv/bin/python3 bench/compare/compare.py $(MODELS) --build $(BUILD) \
+	  --threads $(THREADS) --batch $(BATCH) --json build/bench.json
 	@test ! -x $(BUILD)/tessera_bench || $(BUILD)/tessera_bench
 
-.PHONY: test-tools
-test-tools:
-	@tools/setup.sh build test
+.PHONY: peers
+peers:
+	@tools/setup.sh build bench
 
 format:
 	@tools/setup.sh lint

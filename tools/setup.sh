@@ -3,7 +3,7 @@
 # Installs what is missing, and only that: Debian packages when it may (as root, or through sudo),
 # and a Python virtual environment with the test tools in build/venv. Quick when nothing is missing.
 #
-#   tools/setup.sh [build] [test] [lint] [fuzz]      (default: build)
+#   tools/setup.sh [build] [test] [bench] [lint] [fuzz]      (default: build)
 #
 # TESSERA_NO_INSTALL=1 forbids installing packages: what is missing is then listed as an error.
 set -euo pipefail
@@ -14,10 +14,10 @@ packages_for() {
     build) echo g++ cmake ninja-build ccache mold libfmt-dev libxxhash-dev libgtest-dev \
       libgmock-dev libbenchmark-dev libcli11-dev nlohmann-json3-dev libprotobuf-dev \
       protobuf-compiler llvm-19-dev zlib1g-dev libzstd-dev libdnnl-dev ocl-icd-opencl-dev ;;
-    test) echo python3 python3-venv ca-certificates ;;
+    test | bench) echo python3 python3-venv ca-certificates ;;
     lint) echo python3 clang-format clang-tidy-19 codespell ;;
     fuzz) echo clang-19 libclang-rt-19-dev ;;
-    *) echo "setup.sh: unknown need '$1' (build, test, lint, fuzz)" >&2; exit 2 ;;
+    *) echo "setup.sh: unknown need '$1' (build, test, bench, lint, fuzz)" >&2; exit 2 ;;
   esac
 }
 
@@ -68,6 +68,20 @@ make_venv() {
   echo "$want" >"$venv/.requirements"
 }
 
+# What the comparison with other engines needs besides the test tools.
+add_peers() {
+  local venv=build/venv want
+  want=$(sha256sum bench/requirements.txt)
+  if [ "$(cat $venv/.peers 2>/dev/null)" = "$want" ] &&
+    $venv/bin/python3 -c 'import openvino' 2>/dev/null; then
+    return 0
+  fi
+  echo "setup.sh: adding the peers of bench/ to $venv"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check -r bench/requirements.txt
+  "$venv/bin/python3" -c 'import openvino'
+  echo "$want" >"$venv/.peers"
+}
+
 command -v dpkg-query >/dev/null || {
   echo "setup.sh: no dpkg here; on a system that is not Debian install the equivalents of:" >&2
   echo "  $(packages_for build)" >&2
@@ -83,4 +97,5 @@ for need in "$@"; do
 done
 install_packages "${wanted[@]}"
 mkdir -p build
-case " $* " in *" test "*) make_venv ;; esac
+case " $* " in *" test "* | *" bench "*) make_venv ;; esac
+case " $* " in *" bench "*) add_peers ;; esac

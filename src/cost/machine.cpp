@@ -57,7 +57,9 @@ __attribute__((noinline)) float plain_loop(int rounds, float seed) {
   return sum[0][0];
 }
 
-double measure_flops() {
+}  // namespace
+
+double measure_flops(int repeats) {
   float (*loop)(int, float) = plain_loop;
   double per_round = 8.0 * 4 * 2;
 #ifdef __x86_64__
@@ -72,7 +74,7 @@ double measure_flops() {
   constexpr int rounds = 50000;
   double best = 0;
   volatile float sink = 0;
-  for (int repeat = 0; repeat < 16; ++repeat) {
+  for (int repeat = 0; repeat < repeats; ++repeat) {
     const auto start = Clock::now();
     sink = loop(rounds, 0.001f * static_cast<float>(repeat + 1));
     best = std::max(best, rounds * per_round / seconds_since(start));
@@ -93,15 +95,19 @@ double measure_copy(size_t bytes, int repeats) {
   return best;
 }
 
+namespace {
+
 double two_digits(double x) {
   const double unit = std::pow(10.0, std::floor(std::log10(x)) - 1);
   return std::round(x / unit) * unit;
 }
 
+constexpr int flops_repeats = 16;
+
 Machine measure(int threads) {
   Machine m;
   m.threads = threads;
-  m.flops_per_second = two_digits(measure_flops()) * threads;
+  m.flops_per_second = two_digits(measure_flops(flops_repeats)) * threads;
   const double memory = two_digits(measure_copy(32 << 20, 4));
   // A few cores saturate a memory controller.
   m.bytes_per_second = memory * std::min(threads, 4);

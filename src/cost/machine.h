@@ -2,6 +2,8 @@
 // What this machine can do at best: the numbers that turn flops and bytes into seconds.
 #pragma once
 
+#include <cstddef>
+
 namespace tessera::cost {
 
 struct Machine {
@@ -16,5 +18,10 @@ struct Machine {
 /// (memory bandwidth saturates). Figures are rounded to two digits, the best of several tries, so
 /// that a busy machine gives nearly the same ones. Thread-safe.
 const Machine& this_machine(int threads);
+
+/// What the calling thread reaches at this moment, the best of `repeats` tries: f32 operations a
+/// second (a try takes about 0.3 ms), and bytes read plus written a second by copying `bytes`.
+double measure_flops(int repeats);
+double measure_copy(size_t bytes, int repeats);
 
 }  // namespace tessera::cost

@@ -67,6 +67,7 @@ class Plan {
 
   const std::vector<Port>& inputs() const { return inputs_; }
   const std::vector<Port>& outputs() const { return outputs_; }
+  const Program& program() const { return program_; }
   const std::vector<Launch>& launches() const { return program_.launches; }
   size_t arena_bytes() const { return program_.arena_bytes; }
   size_t constant_bytes() const;

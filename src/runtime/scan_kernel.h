@@ -29,6 +29,7 @@ class ScanKernel : public Kernel {
   size_t scratch_bytes() const override { return scratch_bytes_; }
   std::string implementation() const override;
   const Program& body() const { return body_; }
+  int64_t length() const { return s_.length; }
 
  private:
   Program body_;

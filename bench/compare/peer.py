@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A peer of Tessera as one engine of compare.py (engines.py says what it is told and answers):
+
+    peer.py ort|openvino|torch MODEL.onnx INPUTS.npz THREADS
+
+Precision is f32 everywhere: OpenVINO's default may be bf16."""
+import json
+import os
+import resource
+import sys
+import time
+
+import numpy as np
+
+
+def load_ort(model, threads):
+    """ONNX Runtime with all its graph optimizations."""
+    import onnxruntime as ort
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    names = [o.name for o in session.get_outputs()]
+    return ort.__version__, lambda inputs: dict(zip(names, session.run(names, inputs)))
+
+
+def load_openvino(model, threads):
+    """OpenVINO for latency: one stream."""
+    import openvino as ov
+    compiled = ov.Core().compile_model(model, "CPU", {
+        "INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1,
+        "INFERENCE_NUM_THREADS": threads})
+    request = compiled.create_infer_request()
+    ports = [(port.get_any_name(), port) for port in compiled.inputs]
+    outputs = [(port.get_any_name(), k) for k, port in enumerate(compiled.outputs)]
+
+    def run(inputs):
+        request.infer({port: inputs[name] for name, port in ports}, share_inputs=True)
+        return {name: request.get_output_tensor(k).data for name, k in outputs}
+    return ov.__version__, run
+
+
+def load_torch(model, threads):
+    """The model as a PyTorch module, compiled by torch.compile with frozen weights."""
+    import onnx
+    import torch
+    import torch._inductor.config
+    from onnx2torch import convert
+    torch.set_num_threads(threads)
+    torch._inductor.config.freezing = True
+    graph = onnx.load(model).graph
+    names = [o.name for o in graph.output]
+    constants = {i.name for i in graph.initializer}
+    order = [i.name for i in graph.input if i.name not in constants]
+    compiled = torch.compile(convert(model).eval())
+
+    def run(inputs):
+        with torch.inference_mode():
+            results = compiled(*[torch.from_numpy(inputs[name]) for name in order])
+        results = [results] if torch.is_tensor(results) else results
+        return {name: r.numpy() for name, r in zip(names, results)}
+    return torch.__version__, run
+
+
+LOADERS = {"ort": load_ort, "openvino": load_openvino, "torch": load_torch}
+
+
+def serve(tell, name, model, inputs_file, threads):
+    """Loads the model, runs it once and obeys."""
+    inputs = dict(np.load(inputs_file))
+    start = time.perf_counter()
+    version, run = LOADERS[name](model, threads)
+    loaded = time.perf_counter()
+    run(inputs)  # torch.compile compiles now
+    tell({"load_s": loaded - start, "first_run_s": time.perf_counter() - loaded,
+          "version": version})
+    for line in sys.stdin:
+        order = json.loads(line)
+        if order["do"] == "run":
+            times = []
+            for _ in range(order["runs"]):
+                start = time.perf_counter()
+                run(inputs)
+                times.append(1e3 * (time.perf_counter() - start))
+            tell({"ms": times})
+        elif order["do"] == "save":
+            np.savez(order["file"], **run(inputs))
+            tell({})
+        elif order["do"] == "memory":
+            tell({"peak_rss": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss})
+        else:
+            raise ValueError(f"unknown order {order['do']}")
+
+
+def main():
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # what libraries print must not mix with the answers
+
+    def tell(answer):
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+    name, model, inputs, threads = sys.argv[1:]
+    try:
+        serve(tell, name, model, inputs, int(threads))
+    except Exception as failure:  # the driver reports it and goes on without this peer
+        text = str(failure).strip() or type(failure).__name__
+        tell({"failed": text.splitlines()[0]})
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tessera as one engine of bench/compare: a process that holds one compiled model and obeys lines
+// of JSON on stdin, one line of JSON as the answer to each (see engines.py).
+//     bench_worker MODEL INPUTS.npz THREADS [--no-optimize]
+// Inputs that do not exist yet are drawn from seed 1 and written, for every engine to use.
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "api/load.h"
+#include "api/optimize.h"
+#include "backend/cpu/target.h"
+#include "base/check.h"
+#include "cost/machine.h"
+#include "plan/compile.h"
+#include "runtime/scan_kernel.h"
+
+namespace tessera::bench {
+namespace {
+
+using nlohmann::json;
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// Constants that a launch reads; of a table that is looked up, what is read.
+double constant_bytes(const runtime::Program& program, const runtime::Launch& launch) {
+  double bytes = 0;
+  for (const runtime::Operand& o : launch.src)
+    if (o.space == runtime::Operand::Space::constant)
+      bytes += static_cast<double>(program.constants[o.index].bytes());
+  return std::min(bytes, launch.bytes);
+}
+
+// A launch inside a recurrence counts `repeat` times.
+void add_launches(const runtime::Program& program, double repeat, json& list) {
+  for (const runtime::Launch& l : program.launches) {
+    if (const auto* scan = dynamic_cast<const runtime::ScanKernel*>(l.kernel.get())) {
+      add_launches(scan->body(), repeat * static_cast<double>(scan->length()), list);
+      continue;
+    }
+    list.push_back({{"name", l.name},
+                    {"implementation", l.kernel->implementation()},
+                    {"nodes", l.nodes},
+                    {"repeat", repeat},
+                    {"flops", l.flops},
+                    {"bytes", l.bytes},
+                    {"constant_bytes", constant_bytes(program, l)}});
+  }
+}
+
+class Worker {
+ public:
+  Worker(const std::string& model, const std::string& inputs_file, int threads, bool optimize)
+      : threads_(threads) {
+    api::Options options;
+    options.threads = threads;
+    const bool given = std::filesystem::exists(inputs_file);
+    const api::NamedTensors known = given ? api::read_inputs(inputs_file) : api::NamedTensors{};
+    const auto start = Clock::now();
+    ir::Graph graph = api::load_model(model, options, known);
+    load_seconds_ = seconds_since(start);
+    inputs_ = given ? api::arrange_inputs(graph, known) : api::random_inputs(graph, 1);
+    if (!given) api::write_outputs(inputs_file, api::name_inputs(graph, inputs_));
+    const auto prepared = Clock::now();
+    if (optimize) graph = api::optimize_quickly(graph, options);
+    plan_ = plan::compile(graph, *backend::cpu::make_target(), {.threads = threads});
+    compile_seconds_ = seconds_since(prepared);
+  }
+
+  json ready() const {
+    return {{"load_s", load_seconds_ + compile_seconds_},
+            {"import_s", load_seconds_},
+            {"compile_s", compile_seconds_},
+            {"arena_bytes", plan_->arena_bytes()}};
+  }
+
+  json obey(const json& order) {
+    const std::string what = order.at("do");
+    if (what == "run") return run(order.at("runs"));
+    if (what == "save") return save(order.at("file"));
+    if (what == "peaks") return peaks();
+    if (what == "kernels") return kernels(order.at("repeats"));
+    if (what == "memory") return memory();
+    fail_user(ErrorKind::invalid_input, "unknown order '{}'", what);
+  }
+
+ private:
+  json run(int runs) {
+    json times = json::array();
+    for (int k = 0; k < runs; ++k) {
+      const auto start = Clock::now();
+      const std::vector<Tensor> results = plan_->run(inputs_);
+      times.push_back(1e3 * seconds_since(start));
+    }
+    return {{"ms", times}};
+  }
+
+  json save(const std::string& file) {
+    const std::vector<Tensor> results = plan_->run(inputs_);
+    api::NamedTensors named;
+    for (size_t k = 0; k < results.size(); ++k) named[plan_->outputs()[k].name] = results[k];
+    api::write_outputs(file, named);
+    return json::object();
+  }
+
+  // What all threads together reach now: arithmetic, copies beyond the caches and in them.
+  json peaks() const {
+    constexpr size_t far = size_t{64} << 20, near = size_t{256} << 10;
+    const auto together = [&](const std::function<double()>& measure) {
+      std::vector<double> each(static_cast<size_t>(threads_));
+      std::vector<std::thread> others;
+      for (size_t k = 1; k < each.size(); ++k) others.emplace_back([&, k] { each[k] = measure(); });
+      each[0] = measure();
+      for (std::thread& t : others) t.join();
+      double sum = 0;
+      for (const double x : each) sum += x;
+      return sum;
+    };
+    return {{"flops", together([] { return cost::measure_flops(8); })},
+            {"far_bytes", together([] { return cost::measure_copy(far, 2); })},
+            {"near_bytes", together([] { return cost::measure_copy(near, 20); })}};
+  }
+
+  json kernels(int repeats) {
+    json list = json::array();
+    add_launches(plan_->program(), 1, list);
+    json top = json::array();
+    const std::vector<double> seconds = plan_->profile(inputs_, repeats);
+    for (size_t k = 0; k < seconds.size(); ++k)
+      top.push_back({{"name", plan_->launches()[k].name}, {"ms", 1e3 * seconds[k]}});
+    return {{"kernels", list}, {"launches", top}};
+  }
+
+  static json memory() {
+    rusage use{};
+    getrusage(RUSAGE_SELF, &use);
+    return {{"peak_rss", use.ru_maxrss * 1024}};
+  }
+
+  int threads_;
+  double load_seconds_ = 0, compile_seconds_ = 0;
+  std::vector<Tensor> inputs_;
+  std::unique_ptr<runtime::Plan> plan_;
+};
+
+void answer(const json& object) { std::cout << object.dump() << std::endl; }
+
+int serve(int argc, char** argv) {
+  TESSERA_USER_CHECK(argc == 4 || (argc == 5 && std::string(argv[4]) == "--no-optimize"),
+                     "usage: bench_worker MODEL INPUTS.npz THREADS [--no-optimize]");
+  Worker worker(argv[1], argv[2], std::stoi(argv[3]), argc == 4);
+  answer(worker.ready());
+  for (std::string line; std::getline(std::cin, line);) answer(worker.obey(json::parse(line)));
+  return 0;
+}
+
+}  // namespace
+}  // namespace tessera::bench
+
+int main(int argc, char** argv) {
+  try {
+    return tessera::bench::serve(argc, argv);
+  } catch (const std::exception& e) {
+    tessera::bench::answer({{"failed", e.what()}});
+    return 1;
+  }
+}

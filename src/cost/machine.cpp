@@ -23,24 +23,32 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-// Independent chains hide the latency of fused multiply-adds on every current core.
+// Independent chains hide the latency of fused multiply-adds on every current core. Loops over the
+// sums are unrolled, so that the sums are registers: in memory they cost three quarters of the
+// speed.
 #ifdef __x86_64__
 __attribute__((target("avx512f"), noinline)) float wide_loop(int rounds, float seed) {
   __m512 sum[12];
+#pragma GCC unroll 12
   for (int k = 0; k < 12; ++k) sum[k] = _mm512_set1_ps(seed + static_cast<float>(k));
   const __m512 a = _mm512_set1_ps(0.999f), b = _mm512_set1_ps(seed);
   for (int r = 0; r < rounds; ++r)
+#pragma GCC unroll 12
     for (int k = 0; k < 12; ++k) sum[k] = _mm512_fmadd_ps(sum[k], a, b);
+#pragma GCC unroll 12
   for (int k = 1; k < 12; ++k) sum[0] = _mm512_add_ps(sum[0], sum[k]);
   return _mm512_cvtss_f32(sum[0]);
 }
 
 __attribute__((target("avx2,fma"), noinline)) float half_loop(int rounds, float seed) {
   __m256 sum[12];
+#pragma GCC unroll 12
   for (int k = 0; k < 12; ++k) sum[k] = _mm256_set1_ps(seed + static_cast<float>(k));
   const __m256 a = _mm256_set1_ps(0.999f), b = _mm256_set1_ps(seed);
   for (int r = 0; r < rounds; ++r)
+#pragma GCC unroll 12
     for (int k = 0; k < 12; ++k) sum[k] = _mm256_fmadd_ps(sum[k], a, b);
+#pragma GCC unroll 12
   for (int k = 1; k < 12; ++k) sum[0] = _mm256_add_ps(sum[0], sum[k]);
   return _mm256_cvtss_f32(sum[0]);
 }
@@ -49,10 +57,13 @@ __attribute__((target("avx2,fma"), noinline)) float half_loop(int rounds, float 
 __attribute__((noinline)) float plain_loop(int rounds, float seed) {
   using Vector = float __attribute__((vector_size(16)));
   Vector sum[8];
+#pragma GCC unroll 8
   for (int k = 0; k < 8; ++k) sum[k] = Vector{} + (seed + static_cast<float>(k));
   const Vector a = Vector{} + 0.999f, b = Vector{} + seed;
   for (int r = 0; r < rounds; ++r)
+#pragma GCC unroll 8
     for (int k = 0; k < 8; ++k) sum[k] = sum[k] * a + b;
+#pragma GCC unroll 8
   for (int k = 1; k < 8; ++k) sum[0] += sum[k];
   return sum[0][0];
 }

@@ -14,10 +14,19 @@ namespace {
 
 constexpr double quick_budget_seconds = 5;
 
-search::OptimizeResult search_for(const ir::Graph& graph, const Options& options, double budget) {
-  const rules::RuleSet rules = rules::load_rules(rules_folder(options));
+// A candidate replaces the input only if its measured ratio is no more than this: pairs of equal
+// programs scatter by about so much.
+constexpr double slower = 1.01;
+
+rules::RuleSet load_rules(const Options& options) {
+  rules::RuleSet rules = rules::load_rules(rules_folder(options));
   for (const std::string& name : rules.left_out())
     warn(options, fmt::format("rule {} is left out: it has no valid certificate", name));
+  return rules;
+}
+
+search::OptimizeResult search_for(const ir::Graph& graph, const rules::RuleSet& rules,
+                                  const Options& options, double budget) {
   search::OptimizeOptions searching;
   searching.mode = options.exact ? rules::Mode::exact : rules::Mode::real;
   searching.progress = options.progress;
@@ -40,32 +49,57 @@ std::string obstacle(const ir::Graph& graph) {
   return {};
 }
 
-void measure_both(const ir::Graph& before, OptimizeReport& report, const Options& options,
-                  double seconds) {
+// Why the candidate may not replace the input, or nothing. Fills in what was measured.
+std::string objection(const ir::Graph& before, OptimizeReport& candidate, const Options& options,
+                      const OptimizeSettings& settings) {
+  if (settings.check) {
+    CheckOptions checking;
+    checking.seeds = 1;
+    checking.first_seed = 1001;  // not the inputs that are measured
+    checking.tolerance = settings.tolerance;
+    candidate.checked = check(before, candidate.graph, options, checking);
+    if (!candidate.checked->same) {
+      const CheckedOutput& worst = candidate.checked->outputs[candidate.checked->worst_output];
+      return fmt::format("output '{}' of what the search found is off by {:.1e}, more than {:.1e}",
+                         worst.name, worst.error, worst.tolerance);
+    }
+  }
+  if (!settings.measure) return {};
   report_progress(options, "compiling before and after");
-  const auto first = compile(before, options), second = compile(report.graph, options);
-  report.peak_bytes_before = first->peak_bytes();
-  report.peak_bytes_after = second->peak_bytes();
+  const auto first = compile(before, options), second = compile(candidate.graph, options);
+  candidate.peak_bytes_before = first->peak_bytes();
+  candidate.peak_bytes_after = second->peak_bytes();
   report_progress(options, "measuring before and after by turns");
-  report.timing = measure_pair(*first, *second, random_inputs(before, 1), seconds);
-  if (report.timing->ratio_low > 1)
-    report.kept_input =
-        fmt::format("what the search found measured slower ({:.2f} times)", report.timing->ratio);
+  candidate.timing =
+      measure_pair(*first, *second, random_inputs(before, 1), settings.measure_seconds);
+  if (candidate.timing->ratio_low <= 1 && candidate.timing->ratio <= slower) return {};
+  return fmt::format("what the search found measured slower ({:.2f} times)",
+                     candidate.timing->ratio);
 }
 
-void check_both(const ir::Graph& before, OptimizeReport& report, const Options& options,
-                const OptimizeSettings& settings) {
-  CheckOptions checking;
-  checking.seeds = 1;
-  checking.first_seed = 1001;  // not the inputs that were measured
-  checking.tolerance = settings.tolerance;
-  report.checked = check(before, report.graph, options, checking);
-  if (report.checked->same) return;
-  const CheckedOutput& worst = report.checked->outputs[report.checked->worst_output];
-  report.kept_input =
-      fmt::format("output '{}' of what the search found is off by {:.1e}, more than {:.1e}",
-                  worst.name, worst.error, worst.tolerance);
-  warn(options, report.kept_input);
+// What a search found, not yet judged.
+OptimizeReport candidate_from(const ir::Graph& graph, const rules::RuleSet& rules,
+                              const Options& options) {
+  const auto start = std::chrono::steady_clock::now();
+  search::OptimizeResult found = search_for(graph, rules, options, options.budget_seconds);
+  OptimizeReport report;
+  report.search_seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  report.graph = std::move(found.graph);
+  report.rules_used = std::move(found.rules_used);
+  report.predicted_before_ms = 1e3 * found.cost_before;
+  report.predicted_after_ms = 1e3 * found.cost_after;
+  report.stop_reason = search::to_string(found.stop);
+  return report;
+}
+
+// The rules of a candidate that only the predicted cost speaks for.
+std::set<std::string> speculative_rules(const OptimizeReport& candidate,
+                                        const rules::RuleSet& rules) {
+  std::set<std::string> names;
+  for (const auto& [name, count] : candidate.rules_used)
+    if (const rules::Rule* rule = rules.find(name); rule && rule->when_cheaper) names.insert(name);
+  return names;
 }
 
 }  // namespace
@@ -79,32 +113,37 @@ std::map<std::string, int> count_operators(const ir::Graph& graph) {
 
 ir::Graph optimize_quickly(const ir::Graph& graph, const Options& options) {
   report_progress(options, "rewriting");
-  return search_for(graph, options, std::min(quick_budget_seconds, options.budget_seconds)).graph;
+  return search_for(graph, load_rules(options), options,
+                    std::min(quick_budget_seconds, options.budget_seconds))
+      .graph;
 }
 
 OptimizeReport optimize(const ir::Graph& graph, const Options& options,
                         const OptimizeSettings& settings) {
-  OptimizeReport report;
+  const rules::RuleSet rules = load_rules(options);
   report_progress(options, "searching");
-  const auto start = std::chrono::steady_clock::now();
-  search::OptimizeResult found = search_for(graph, options, options.budget_seconds);
-  report.search_seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  report.graph = std::move(found.graph);
-  report.rules_used = std::move(found.rules_used);
-  report.predicted_before_ms = 1e3 * found.cost_before;
-  report.predicted_after_ms = 1e3 * found.cost_after;
-  report.stop_reason = search::to_string(found.stop);
-  report.operators_before = count_operators(graph);
+  OptimizeReport report = candidate_from(graph, rules, options);
   report.not_measured = obstacle(graph);
   if (report.not_measured.empty()) {
-    if (settings.check) check_both(graph, report, options, settings);
-    if (settings.measure) measure_both(graph, report, options, settings.measure_seconds);
+    report.kept_input = objection(graph, report, options, settings);
+    const std::set<std::string> speculative = speculative_rules(report, rules);
+    if (!report.kept_input.empty() && !speculative.empty()) {
+      report_progress(options, report.kept_input + "; searching with fewer rules");
+      Options fewer = options;
+      fewer.disabled_rules.insert(speculative.begin(), speculative.end());
+      fewer.budget_seconds = std::max(1.0, options.budget_seconds - report.search_seconds);
+      OptimizeReport cautious = candidate_from(graph, rules, fewer);
+      cautious.kept_input = objection(graph, cautious, options, settings);
+      cautious.search_seconds += report.search_seconds;
+      if (cautious.kept_input.empty()) report = std::move(cautious);
+    }
   }
   if (!report.kept_input.empty()) {
+    if (report.checked && !report.checked->same) warn(options, report.kept_input);
     report.graph = graph;
     report.peak_bytes_after = report.peak_bytes_before;
   }
+  report.operators_before = count_operators(graph);
   report.operators_after = count_operators(report.graph);
   return report;
 }

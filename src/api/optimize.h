@@ -33,7 +33,9 @@ struct OptimizeReport {
 };
 
 /// Searches for a faster program, measures both and compares both with the float64 reference. Never
-/// returns a program that was measured slower than the input beyond noise, or that fails the check.
+/// returns a program that was measured slower than the input beyond noise, or that fails the check:
+/// then a search without the rules that only the predicted cost speaks for is tried, then the input
+/// is kept.
 /// Symbolic dimensions and barriers are kept; such a model cannot be measured or checked.
 OptimizeReport optimize(const ir::Graph& graph, const Options& options,
                         const OptimizeSettings& settings = {});

@@ -82,9 +82,11 @@ class Model:
         return dict(np.load(path)), path
 
 
-def ort_session(path, threads):
-    """An ONNX Runtime session on the CPU with that many threads."""
+def ort_session(path, threads, optimized=True):
+    """An ONNX Runtime session on the CPU with that many threads, its own rewrites on or off."""
     options = ort.SessionOptions()
+    if not optimized:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3

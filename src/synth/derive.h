@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Derivability: whether rules imply an equation within a few rewriting steps. Both sides are
+// rewritten, breadth first, until they meet.
+#pragma once
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "synth/generalize.h"
+
+namespace tessera::synth {
+
+struct DeriveLimits {
+  int left_steps = 2, right_steps = 1;  ///< rewrites from each side
+  size_t terms = 300;                   ///< reached from each side
+};
+
+class RuleBase {
+ public:
+  explicit RuleBase(TermPool& pool) : pool_(pool) {}
+  /// REQUIRES: `rule` outlives this.
+  void add(const LearnedRule& rule);
+  /// The smallest term that one rewrite of the whole term gives; nothing if none is smaller.
+  std::optional<TermId> simplified(TermId term);
+  bool derives(const Equation& equation, const DeriveLimits& limits);
+
+ private:
+  struct Direction {
+    const PatternNode* from = nullptr;
+    const PatternNode* to = nullptr;
+    const LearnedRule* rule = nullptr;
+  };
+  /// All terms that one rewrite makes of a term, anywhere inside it.
+  std::vector<TermId> rewrites(TermId term);
+  void rewrites_of_root(TermId term, std::vector<TermId>& results);
+  bool reach(std::set<TermId>& reached, std::vector<TermId>& frontier, size_t limit);
+
+  TermPool& pool_;
+  std::map<std::string, std::vector<Direction>> by_root_;
+};
+
+}  // namespace tessera::synth

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// From an equation of two graphs of known shapes to a rule for all shapes: parameters become
+// variables, what the shapes have in common becomes conditions, and the most general form that
+// survives random testing is kept.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+
+#include "synth/pattern.h"
+
+namespace tessera::synth {
+
+struct Equation {
+  TermId left = 0, right = 0;
+};
+
+/// Tries forms from general to special; each is parsed by the rule language and tested on random
+/// instances (rules::check_rule). What was tested once is not tested again, and a statement that
+/// passed for one equation passes for others.
+class Generalizer {
+ public:
+  explicit Generalizer(TermPool& pool) : pool_(pool) {}
+
+  /// Nothing if no form passes: the equation is an accident of its shapes, or has no spelling.
+  std::optional<LearnedRule> one(const Equation& equation);
+  /// Two equations at once, read from left to right: both left sides are replaced together. Between
+  /// them the left sides have all variables of the right ones.
+  std::optional<LearnedRule> pair(const Equation& first, const Equation& second);
+
+ private:
+  std::optional<LearnedRule> most_general(std::span<const Equation> equations, bool same_variables);
+  bool passes(LearnedRule& rule, bool exact, int instances);
+
+  TermPool& pool_;
+  std::map<std::string, int> passed_;  ///< statement and mode -> instances
+  std::set<std::string> failed_;       ///< text
+};
+
+/// True if each element of the output depends on the same element of the inputs only, by the
+/// record's meaning.
+bool is_pointwise(const ops::OpDef& def, size_t inputs);
+
+}  // namespace tessera::synth

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// From equations to rules: renaming, generalization, derivability, files that repeat to the byte.
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "base/check.h"
+#include "ops/registry.h"
+#include "rules/rule.h"
+#include "rules/sample.h"
+#include "synth/candidates.h"
+#include "synth/synthesize.h"
+
+namespace tessera::synth {
+namespace {
+
+struct Fixture {
+  TermPool pool;
+  TermId x = input("x", {2, 3}, 0), y = input("y", {2, 3}, 0), z = input("z", {2, 3}, 0);
+  TermId v = input("v", {3, 4}, 1), w = input("w", {3, 4}, 1);
+
+  TermId input(const std::string& name, ir::Dims shape, int group) {
+    return pool.add_variable(
+        {.name = name, .type = {DType::f32, std::move(shape)}, .group = group});
+  }
+  TermId op(std::string_view name, std::vector<TermId> args, ir::AttrMap attrs = {},
+            int output = 0) {
+    return pool.apply(ops::registry().get(name), attrs, output, std::move(args)).value();
+  }
+};
+
+std::string scratch_folder(const std::string& name) {
+  const auto path =
+      std::filesystem::temp_directory_path() / fmt::format("tessera-synth-{}-{}", name, getpid());
+  std::filesystem::remove_all(path);
+  return path.string();
+}
+
+SynthesizeOptions options(const std::string& folder, int shards) {
+  SynthesizeOptions o;
+  o.vocabulary = "matrix";
+  o.operators = 2;
+  o.shards = {.folder = folder, .shards = shards, .threads = 2};
+  return o;
+}
+
+}  // namespace
+
+TEST(Learn, terms_are_equal_when_they_compute_the_same) {
+  Fixture f;
+  const TermId left = f.op("matmul", {f.x, f.op("add", {f.v, f.w})});
+  const TermId right = f.op("add", {f.op("matmul", {f.x, f.v}), f.op("matmul", {f.x, f.w})});
+  EXPECT_TRUE(f.pool.equal(left, right, 4));
+  EXPECT_FALSE(f.pool.equal(left, f.op("matmul", {f.x, f.v}), 1));
+  EXPECT_EQ(f.op("add", {f.x, f.y}), f.op("add", {f.y, f.x}));
+  EXPECT_TRUE(f.pool.is_zero(f.op("sub", {f.x, f.x})));
+}
+
+TEST(Learn, renamings_are_one_equation) {
+  Fixture f;
+  const auto distribute = [&](TermId a, TermId b, TermId c) {
+    return Equation{f.op("mul", {a, f.op("add", {b, c})}),
+                    f.op("add", {f.op("mul", {a, b}), f.op("mul", {a, c})})};
+  };
+  const Equation first = canonical(f.pool, distribute(f.x, f.y, f.z));
+  for (const Equation& e : {distribute(f.z, f.x, f.y), distribute(f.y, f.z, f.x)}) {
+    const Equation other = canonical(f.pool, e);
+    EXPECT_EQ(std::minmax(other.left, other.right), std::minmax(first.left, first.right));
+  }
+  const Equation special = canonical(f.pool, distribute(f.x, f.y, f.y));
+  EXPECT_NE(special.left, first.left);
+}
+
+TEST(Learn, common_subgraphs_become_variables_only_where_that_is_true) {
+  Fixture f;
+  const TermId shared = f.op("matmul", {f.x, f.v}), other = f.op("matmul", {f.x, f.w});
+  const Equation sums = without_common_subgraphs(
+      f.pool, {f.op("sub", {f.op("add", {shared, other}), shared}), other});
+  EXPECT_EQ(f.pool.tree_size(sums.left), 2);  // (u + v) - u = v
+  EXPECT_EQ(f.pool.term(sums.right).def, nullptr);
+  const TermId once = f.op("relu", {f.x});
+  const Equation idempotent = without_common_subgraphs(f.pool, {f.op("relu", {once}), once});
+  EXPECT_EQ(idempotent.right, once);
+}
+
+TEST(Learn, generalizes_parameters_and_shapes) {
+  Fixture f;
+  const ir::AttrMap rows{{"axis", int64_t{0}}};
+  const Equation e{f.op("relu", {f.op("concat", {f.x, f.y}, rows)}),
+                   f.op("concat", {f.op("relu", {f.x}), f.op("relu", {f.y})}, rows)};
+  const auto rule = Generalizer(f.pool).one(e);
+  ASSERT_TRUE(rule.has_value());
+  EXPECT_EQ(rule->statement(),
+            "(relu (concat[axis=?p1] ?a ?b)) <=> (concat[axis=?p1] (relu ?a) (relu ?b))");
+  EXPECT_TRUE(rule->exact);
+  const Equation product{f.op("matmul", {f.x, f.op("add", {f.v, f.w})}),
+                         f.op("add", {f.op("matmul", {f.x, f.v}), f.op("matmul", {f.x, f.w})})};
+  const auto distribute = Generalizer(f.pool).one(product);
+  ASSERT_TRUE(distribute.has_value());
+  EXPECT_FALSE(distribute->exact);
+  EXPECT_EQ(distribute->conditions.equal_shapes.size(), 1u) << distribute->statement();
+  const rules::Rule parsed = rules::parse_rule(distribute->text(), "learned", 1);
+  EXPECT_TRUE(rules::check_rule(parsed, {.instances = 30, .seed = 99}).ok);
+}
+
+TEST(Learn, refuses_what_is_false) {
+  Fixture f;
+  const Equation sums{f.op("relu", {f.op("add", {f.x, f.y})}),
+                      f.op("add", {f.op("relu", {f.x}), f.op("relu", {f.y})})};
+  EXPECT_FALSE(Generalizer(f.pool).one(sums).has_value());
+  const TermId s = f.input("s", {3, 3}, 2), t = f.input("t", {3, 3}, 2);
+  EXPECT_FALSE(
+      Generalizer(f.pool).one({f.op("matmul", {s, t}), f.op("matmul", {t, s})}).has_value());
+}
+
+TEST(Learn, derives_what_follows_and_nothing_else) {
+  Fixture f;
+  const ir::AttrMap swap{{"perm", std::vector<int64_t>{1, 0}}};
+  const auto through = Generalizer(f.pool).one({f.op("relu", {f.op("transpose", {f.x}, swap)}),
+                                                f.op("transpose", {f.op("relu", {f.x})}, swap)});
+  const auto twice =
+      Generalizer(f.pool).one({f.op("transpose", {f.op("transpose", {f.x}, swap)}, swap), f.x});
+  ASSERT_TRUE(through && twice);
+  RuleBase base(f.pool);
+  base.add(*through);
+  base.add(*twice);
+  const TermId far = f.op("transpose", {f.op("relu", {f.op("transpose", {f.x}, swap)})}, swap);
+  EXPECT_TRUE(base.derives({far, f.op("relu", {f.x})}, {}));
+  EXPECT_FALSE(base.derives({far, f.op("relu", {f.y})}, {}));
+  EXPECT_FALSE(base.derives({f.op("neg", {f.op("neg", {f.x})}), f.x}, {}));
+}
+
+TEST(Learn, repeats_to_the_byte_whatever_the_shards) {
+  const std::string a = scratch_folder("a"), b = scratch_folder("b");
+  const auto first = options(a, 3), second = options(b, 7);
+  const Synthesis one = synthesize(first), two = synthesize(second);
+  EXPECT_EQ(rule_file(first, one), rule_file(second, two));
+  EXPECT_GT(one.kept.size(), 40u);
+  EXPECT_GT(one.tested, one.kept.size());
+  for (const LearnedRule& r : one.kept)
+    EXPECT_NO_THROW((void)rules::parse_rule(r.text(), "learned", 1)) << r.text();
+
+  Bank bank(vocabulary("matrix"), Growth::representatives, 1);
+  bank.grow();
+  EXPECT_EQ(write_shards(bank, 2, first.shards).reused, 3);
+  std::filesystem::remove(std::filesystem::path(a) / "shard-1-of-3.bin");
+  EXPECT_THROW((void)merge_shards(bank, 2, first.shards, {}), UserError);
+  EXPECT_EQ(write_shards(bank, 2, first.shards).reused, 2);
+  std::filesystem::remove_all(a);
+  std::filesystem::remove_all(b);
+}
+
+}  // namespace tessera::synth

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// The whole of synthesis: enumerate, group, prune stage by stage, generalize, test, drop what is
+// derivable, and write what remains as a rule file.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "synth/derive.h"
+#include "synth/shard_files.h"
+
+namespace tessera::synth {
+
+struct SynthesizeOptions {
+  std::string vocabulary;
+  int operators = 3;
+  Growth growth = Growth::representatives;
+  uint64_t seed = 1;
+  ShardOptions shards;
+  bool learn = true;  ///< false: stop after counting
+  DeriveLimits limits;
+  std::function<void(const std::string&)> say = {};       ///< a line of the report
+  std::function<void(const std::string&)> progress = {};  ///< what is being done now
+};
+
+/// How many equations were left after a stage.
+struct StageCount {
+  std::string stage;
+  size_t count = 0;
+};
+
+struct Synthesis {
+  std::vector<uint64_t> graphs;  ///< by number of operators
+  uint64_t pairs = 0;
+  std::vector<StageCount> stages;
+  std::vector<LearnedRule> kept;
+  size_t tested = 0;  ///< rules that passed, before derivability
+};
+
+/// Deterministic: the result depends on the options but not on threads or shards.
+Synthesis synthesize(const SynthesizeOptions& options);
+
+/// The text of a rule file.
+std::string rule_file(const SynthesizeOptions& options, const Synthesis& synthesis);
+
+}  // namespace tessera::synth

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// tessera rules list: the rewrite rules.
+// tessera rules list | synthesize: the rewrite rules, and how they are found.
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "api/catalog.h"
+#include "api/synthesize.h"
 #include "cli/command.h"
+#include "cli/progress.h"
 #include "cli/table.h"
 
 namespace tessera::cli {
@@ -36,6 +38,48 @@ void list_rules(const ModelOptions& o, Shell& shell) {
   std::cout << format_table(rows, 5);
 }
 
+void list_vocabularies() {
+  std::vector<Row> rows{{"vocabulary", "tensors", "operators", "what"}};
+  for (const api::VocabularyEntry& v : api::vocabulary_list())
+    rows.push_back({v.name, std::to_string(v.inputs), std::to_string(v.operators), v.doc});
+  std::cout << format_table(rows, 4);
+}
+
+void add_synthesize(CLI::App& rules) {
+  auto o = std::make_shared<api::SynthesisOptions>();
+  auto quiet = std::make_shared<bool>(false);
+  CLI::App& app = *rules.add_subcommand(
+      "synthesize", "enumerate graphs over operator records and learn rules from equal ones");
+  app.add_option("VOCABULARY", o->vocabularies, "what to enumerate over (none: list them)");
+  app.add_option("--operators", o->operators, "the most operators of a graph")
+      ->check(CLI::Range(1, 5))
+      ->capture_default_str();
+  app.add_flag("--all", o->all, "extend also graphs that compute what a smaller one does");
+  app.add_flag("--count-only", o->count_only, "enumerate and compare, learn nothing");
+  app.add_option("--shards", o->shards, "parts of the last level")->capture_default_str();
+  app.add_option("--shard", o->only_shard, "compute this part only (from 0)");
+  app.add_option("--threads", o->threads, "threads")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+  app.add_option("--seed", o->seed, "of the random tensors")->capture_default_str();
+  app.add_option("--work", o->work_folder, "folder for shards; what is there is not computed again")
+      ->required();
+  app.add_option("-o,--output", o->output, "folder for VOCABULARY.rules");
+  app.add_flag("--quiet", *quiet, "no progress");
+  app.callback([o, quiet] {
+    if (o->vocabularies.empty()) return list_vocabularies();
+    o->say = [](const std::string& line) {
+      end_progress();
+      std::cout << line << std::endl;
+    };
+    o->progress = [quiet](const std::string& what) {
+      if (!*quiet) show_progress(what);
+    };
+    api::synthesize_rules(*o);
+    end_progress();
+  });
+}
+
 }  // namespace
 
 void add_rules(CLI::App& app, Shell& shell) {
@@ -45,6 +89,7 @@ void add_rules(CLI::App& app, Shell& shell) {
   CLI::App& list = *rules.add_subcommand("list", "list them");
   o->add_output(list);
   list.callback([o, &shell] { list_rules(*o, shell); });
+  add_synthesize(rules);
 }
 
 }  // namespace tessera::cli

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rule synthesis: options, files and figures around synth::synthesize.
+#include "api/synthesize.h"
+
+#include <sys/resource.h>
+
+#include <chrono>
+#include <filesystem>
+#include <memory>
+
+#include "base/atomic_file.h"
+#include "base/check.h"
+#include "synth/synthesize.h"
+
+namespace tessera::api {
+namespace {
+
+double now() {
+  const auto t = std::chrono::steady_clock::now().time_since_epoch();
+  return std::chrono::duration<double>(t).count();
+}
+
+double peak_gigabytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) / 1048576;
+}
+
+void compute_one_shard(const SynthesisOptions& o, const synth::SynthesizeOptions& options) {
+  synth::Bank bank(synth::vocabulary(options.vocabulary), options.growth, options.seed);
+  for (int k = 1; k < options.operators; ++k) bank.grow();
+  const synth::ShardTotals totals = synth::write_shards(bank, options.operators, options.shards);
+  o.say(fmt::format("{:>10}  graphs in shard {} of {}{}", totals.graphs, o.only_shard, o.shards,
+                    totals.reused ? ", which was there" : ""));
+}
+
+}  // namespace
+
+std::vector<VocabularyEntry> vocabulary_list() {
+  std::vector<VocabularyEntry> entries;
+  for (const synth::Vocabulary& v : synth::vocabularies()) {
+    size_t inputs = 0;
+    for (const synth::InputClass& c : v.inputs) inputs += static_cast<size_t>(c.count);
+    entries.push_back({v.name, v.doc, inputs, v.templates.size()});
+  }
+  return entries;
+}
+
+void synthesize_rules(const SynthesisOptions& o) {
+  namespace fs = std::filesystem;
+  TESSERA_USER_CHECK(o.shards >= 1 && o.only_shard < o.shards, "shard {} of {}", o.only_shard,
+                     o.shards);
+  for (const std::string& name : o.vocabularies) {
+    synth::SynthesizeOptions options;
+    options.vocabulary = name;
+    options.operators = o.operators;
+    options.growth = o.all ? synth::Growth::all : synth::Growth::representatives;
+    options.seed = o.seed;
+    options.learn = !o.count_only;
+    options.say = o.say;
+    options.progress = o.progress;
+    options.shards = {.folder = (fs::path(o.work_folder) /
+                                 fmt::format("{}-{}{}", name, o.operators, o.all ? "-all" : ""))
+                                    .string(),
+                      .shards = o.shards,
+                      .only = o.only_shard,
+                      .threads = o.threads};
+    o.say(fmt::format("vocabulary {}, up to {} operators", name, o.operators));
+    const double begin = now();
+    if (o.only_shard >= 0) {
+      compute_one_shard(o, options);
+      continue;
+    }
+    const synth::Synthesis result = synth::synthesize(options);
+    o.say(fmt::format("{:>10.1f}  seconds, at most {:.2f} GiB of memory", now() - begin,
+                      peak_gigabytes()));
+    if (o.output.empty() || o.count_only) continue;
+    fs::create_directories(o.output);
+    const std::string path = (fs::path(o.output) / (name + ".rules")).string();
+    AtomicFile file(path);
+    file.write(synth::rule_file(options, result));
+    file.commit();
+    o.say(fmt::format("wrote {}", path));
+  }
+}
+
+}  // namespace tessera::api

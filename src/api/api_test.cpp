@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "api/check.h"
+#include "api/derivation.h"
 #include "api/load.h"
 #include "api/optimize.h"
 #include "base/check.h"
@@ -130,6 +131,27 @@ TEST(Optimize, brings_evidence) {
   EXPECT_TRUE(report.checked->same);
   EXPECT_FALSE(report.stop_reason.empty());
   EXPECT_FALSE(report.operators_before.empty());
+}
+
+TEST(Optimize, its_derivation_leads_to_the_written_model_only) {
+  const Options options = two_threads();
+  const ir::Graph graph = load_model("examples/arithmetic.tsr", options);
+  OptimizeSettings settings;
+  settings.measure = settings.check = false;
+  const OptimizeReport report = optimize(graph, options, settings);
+  ASSERT_FALSE(report.derivation.empty());
+  const std::string path = testing::TempDir() + "derived.onnx";
+  save_model(report.graph, path);
+  const ir::Graph read = load_model(path, options);
+  const std::string text = derivation_text(graph, report.derivation, options, 0);
+  EXPECT_EQ(replay(graph, read, path, text, options).problem, "");
+  EXPECT_NE(replay(graph, graph, path, text, options).problem, "");
+  EXPECT_NE(replay(read, read, path, text, options).problem, "");
+  rules::Derivation shorter = report.derivation;
+  shorter.pop_back();
+  EXPECT_NE(replay(graph, read, path, derivation_text(graph, shorter, options, 0), options).problem,
+            "");
+  EXPECT_THROW(replay(graph, read, path, "no derivation", options), UserError);
 }
 
 TEST(Optimize, leaves_symbolic_sizes_unmeasured_and_says_so) {

@@ -87,6 +87,7 @@ OptimizeReport candidate_from(const ir::Graph& graph, const rules::RuleSet& rule
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   report.graph = std::move(found.graph);
   report.rules_used = std::move(found.rules_used);
+  report.derivation = std::move(found.derivation);
   report.predicted_before_ms = 1e3 * found.cost_before;
   report.predicted_after_ms = 1e3 * found.cost_after;
   report.stop_reason = search::to_string(found.stop);
@@ -141,6 +142,7 @@ OptimizeReport optimize(const ir::Graph& graph, const Options& options,
   if (!report.kept_input.empty()) {
     if (report.checked && !report.checked->same) warn(options, report.kept_input);
     report.graph = graph;
+    report.derivation.clear();
     report.peak_bytes_after = report.peak_bytes_before;
   }
   report.operators_before = count_operators(graph);

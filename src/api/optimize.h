@@ -8,6 +8,7 @@
 
 #include "api/check.h"
 #include "api/engine.h"
+#include "rules/derivation.h"
 
 namespace tessera::api {
 
@@ -23,6 +24,7 @@ struct OptimizeReport {
   std::string kept_input;
   std::map<std::string, int> operators_before, operators_after;  ///< by type, constants left out
   std::map<std::string, int> rules_used;
+  rules::Derivation derivation;  ///< from the input to `graph`
   std::string stop_reason;
   double predicted_before_ms = 0, predicted_after_ms = 0;
   std::optional<PairTiming> timing;  ///< nothing: not measured, `not_measured` says why

@@ -6,7 +6,9 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "api/derivation.h"
 #include "api/load.h"
+#include "base/atomic_file.h"
 #include "cli/command.h"
 #include "cli/progress.h"
 
@@ -14,7 +16,7 @@ namespace tessera::cli {
 namespace {
 
 struct CheckArguments : ModelOptions {
-  std::string other;
+  std::string other, derivation;
   int seeds = 2;
 };
 
@@ -51,12 +53,33 @@ void print(const api::CheckReport& report) {
                              worst.worst.worst_index, worst.worst.expected, worst.worst.found);
 }
 
+nlohmann::ordered_json to_json(const api::Replay& replay) {
+  return {
+      {"derived", replay.problem.empty()}, {"steps", replay.steps}, {"problem", replay.problem}};
+}
+
+void print(const api::Replay& replay) {
+  if (replay.problem.empty())
+    std::cout << fmt::format("derived: {} steps lead from the first model to the second\n",
+                             replay.steps);
+  else std::cout << "NOT derived: " << replay.problem << '\n';
+}
+
 void check_models(const CheckArguments& o, Shell& shell) {
-  const api::Options options = o.options(shell);
+  api::Options options = o.options(shell);
+  options.allow_barriers = !o.derivation.empty();
   api::CheckOptions checking;
   checking.seeds = o.seeds;
   checking.tolerance = o.relative_tolerance();
   const ir::Graph a = api::load_model(o.model, options), b = api::load_model(o.other, options);
+  if (!o.derivation.empty()) {
+    const api::Replay replay = api::replay(a, b, o.other, read_file(o.derivation), options);
+    end_progress();
+    if (o.json) std::cout << to_json(replay).dump() << '\n';
+    else print(replay);
+    shell.status = replay.problem.empty() ? exit_done : exit_no;
+    return;
+  }
   const api::CheckReport report = api::check(a, b, options, checking);
   end_progress();
   if (o.json) std::cout << to_json(report).dump() << '\n';
@@ -75,6 +98,8 @@ void add_check(CLI::App& app, Shell& shell) {
   command.add_option("--seeds", o->seeds, "how many inputs to draw")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
+  command.add_option("--derivation", o->derivation,
+                     "replay what optimize --derivation wrote, instead of comparing numbers");
   o->add_tolerance(command);
   o->add_engine(command);
   o->add_output(command);

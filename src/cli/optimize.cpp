@@ -6,7 +6,9 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "api/derivation.h"
 #include "api/load.h"
+#include "base/atomic_file.h"
 #include "base/check.h"
 #include "cli/command.h"
 #include "cli/progress.h"
@@ -18,7 +20,7 @@ namespace {
 constexpr double default_budget_seconds = 60;
 
 struct OptimizeArguments : ModelOptions {
-  std::string output;
+  std::string output, derivation;
   int opset = 0;
 };
 
@@ -140,6 +142,11 @@ void optimize_model(const OptimizeArguments& o, Shell& shell) {
     api::report_progress(options, "writing " + o.output);
     api::save_model(report.graph, o.output, o.opset);
   }
+  if (!o.derivation.empty()) {
+    AtomicFile file(o.derivation);
+    file.write(api::derivation_text(graph, report.derivation, options, o.opset));
+    file.commit();
+  }
   end_progress();
   const int threads = api::thread_count(options);
   if (o.json) std::cout << to_json(report, threads).dump() << '\n';
@@ -156,6 +163,7 @@ void add_optimize(CLI::App& app, Shell& shell) {
   command.add_option("-o,--output", o->output, "write the faster model, .onnx or .tsr");
   command.add_option("--opset", o->opset, "operator set of the output (default: the input's)")
       ->check(CLI::Range(7, 100));
+  command.add_option("--derivation", o->derivation, "write the steps, for check --derivation");
   o->add_budget(command, "time to search for (default 60s)");
   o->add_tolerance(command);
   o->add_rules(command);

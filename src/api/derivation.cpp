@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Writing and replaying derivation files.
 #include "api/derivation.h"
 
 #include <unistd.h>

@@ -57,6 +57,7 @@ void synthesize_rules(const SynthesisOptions& o) {
     options.growth = o.all ? synth::Growth::all : synth::Growth::representatives;
     options.seed = o.seed;
     options.learn = !o.count_only;
+    options.test_all = o.test_all;
     options.say = o.say;
     options.progress = o.progress;
     options.shards = {.folder = (fs::path(o.work_folder) /

@@ -14,6 +14,7 @@ struct SynthesisOptions {
   int operators = 3;
   bool all = false;         ///< also graphs that hold a smaller graph's equal (TASO's way)
   bool count_only = false;  ///< enumerate and group, learn nothing
+  bool test_all = false;    ///< test every equation before derivability is decided
   int shards = 64;
   int only_shard = -1;  ///< compute one shard and stop
   int threads = 2;

@@ -13,8 +13,10 @@
 namespace tessera::cli {
 namespace {
 
-void list_rules(const ModelOptions& o, Shell& shell) {
-  const std::vector<api::RuleEntry> rules = api::rule_list(o.options(shell));
+void list_rules(const ModelOptions& o, const std::string& folder, Shell& shell) {
+  api::Options options = o.options(shell);
+  options.rules_folder = folder;
+  const std::vector<api::RuleEntry> rules = api::rule_list(options);
   if (o.json) {
     nlohmann::ordered_json json{{"rules", nlohmann::ordered_json::array()}};
     for (const api::RuleEntry& r : rules)
@@ -56,6 +58,7 @@ void add_synthesize(CLI::App& rules) {
       ->capture_default_str();
   app.add_flag("--all", o->all, "extend also graphs that compute what a smaller one does");
   app.add_flag("--count-only", o->count_only, "enumerate and compare, learn nothing");
+  app.add_flag("--test-all", o->test_all, "test every equation before derivability is decided");
   app.add_option("--shards", o->shards, "parts of the last level")->capture_default_str();
   app.add_option("--shard", o->only_shard, "compute this part only (from 0)");
   app.add_option("--threads", o->threads, "threads")
@@ -88,7 +91,9 @@ void add_rules(CLI::App& app, Shell& shell) {
   rules.require_subcommand(1);
   CLI::App& list = *rules.add_subcommand("list", "list them");
   o->add_output(list);
-  list.callback([o, &shell] { list_rules(*o, shell); });
+  auto folder = std::make_shared<std::string>();
+  list.add_option("--folder", *folder, "folder of the rules (default: those of Tessera)");
+  list.callback([o, folder, &shell] { list_rules(*o, *folder, shell); });
   add_synthesize(rules);
 }
 

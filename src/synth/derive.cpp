@@ -21,6 +21,11 @@ void RuleBase::add(const LearnedRule& rule) {
   if (rule.right.def) by_root_[rule.right.def->name].push_back({&rule.right, &rule.left, &rule});
 }
 
+void RuleBase::remove(const LearnedRule& rule) {
+  for (auto& [name, directions] : by_root_)
+    std::erase_if(directions, [&](const Direction& d) { return d.rule == &rule; });
+}
+
 void RuleBase::rewrites_of_root(TermId id, std::vector<TermId>& results) {
   const Term t = pool_.term(id);
   const auto it = by_root_.find(t.def->name);

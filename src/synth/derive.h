@@ -21,6 +21,7 @@ class RuleBase {
   explicit RuleBase(TermPool& pool) : pool_(pool) {}
   /// REQUIRES: `rule` outlives this.
   void add(const LearnedRule& rule);
+  void remove(const LearnedRule& rule);
   /// The smallest term that one rewrite of the whole term gives; nothing if none is smaller.
   std::optional<TermId> simplified(TermId term);
   bool derives(const Equation& equation, const DeriveLimits& limits);

@@ -10,6 +10,7 @@
 #include "ops/registry.h"
 #include "ops/traits.h"
 #include "rules/sample.h"
+#include "synth/samples.h"
 #include "synth/terms.h"
 
 namespace tessera::synth {
@@ -24,42 +25,30 @@ struct Form {
   bool drawn = false;       ///< random shapes, without a sample clause
 };
 
-struct Sides {
-  TermPool& pool;
-  std::map<int, int> numbering;  ///< pool's variable -> rule's variable
-  std::map<std::string, int> parameters;
-  std::map<std::string, int> rests;
-  std::map<TermId, int> names;
-  int next_name = 0;
-};
-
 bool is_number(const Variable& v) {
   return v.elements && !v.elements->empty() &&
          std::all_of(v.elements->begin(), v.elements->end(),
                      [&](int64_t e) { return e == v.elements->front(); });
 }
 
-// Extents of a split's sizes as dimensions of variables; the first variable that fits.
-std::optional<std::vector<std::pair<int, int>>> as_extents(const Sides& s, const ir::Dims& dims,
-                                                           int64_t axis) {
-  std::vector<std::pair<int, int>> result;
-  std::set<int> used;
-  for (const sym::Expr& d : dims) {
-    bool found = false;
-    for (const bool fresh : {true, false}) {
-      for (const auto& [own, number] : s.numbering) {
-        const ir::Dims& shape = s.pool.variables()[static_cast<size_t>(own)].type.shape;
-        const auto at = static_cast<size_t>(axis);
-        if (found || at >= shape.size() || shape[at] != d || used.contains(number) == fresh)
-          continue;
-        result.emplace_back(number, static_cast<int>(axis));
-        used.insert(number);
-        found = true;
-      }
-    }
-    if (!found) return {};
+// Sizes of a split as dimensions of variables: what the extent of the split axis is the sum of, if
+// those are the sizes in this order.
+std::optional<std::vector<std::pair<int, int>>> as_extents(const Sides& s, TermId operand,
+                                                           const ir::Dims& sizes, int64_t axis) {
+  Letters letters(s.pool, s.pool.variables_of(operand));
+  letters.add(operand);  // what must be equal, first
+  const auto shape = letters.shape_of(operand);
+  if (!shape || axis < 0 || axis >= static_cast<int64_t>(shape->size())) return {};
+  auto summands = letters.summands((*shape)[static_cast<size_t>(axis)]);
+  if (!summands || summands->size() != sizes.size()) return {};
+  for (size_t k = 0; k < sizes.size(); ++k) {
+    auto& [variable, at] = (*summands)[k];
+    if (s.pool.variables()[static_cast<size_t>(variable)].type.shape[static_cast<size_t>(at)] !=
+        sizes[k])
+      return {};
+    variable = s.numbering.at(variable);
   }
-  return result;
+  return summands;
 }
 
 PatternNode to_pattern(Sides& s, TermId id, const Form& form, bool left) {
@@ -98,7 +87,7 @@ PatternNode to_pattern(Sides& s, TermId id, const Form& form, bool left) {
     const bool known = form.parameters && s.parameters.contains(key);
     if (name == "sizes" && !left && !known && axis != attrs.end()) {
       const auto extents =
-          as_extents(s, std::get<ir::Dims>(value), std::get<int64_t>(axis->second));
+          as_extents(s, t.args[0], std::get<ir::Dims>(value), std::get<int64_t>(axis->second));
       if (extents) {
         spec.kind = ParameterSpec::Kind::extents;
         spec.extents = *extents;
@@ -140,275 +129,6 @@ void require_equal_shapes(Sides& s, PatternNode& p, TermId id, LearnedRule& rule
   if (std::find(known.begin(), known.end(), condition) == known.end()) known.push_back(condition);
 }
 
-/// Extents that the operators force to be equal, as letters.
-class Letters {
- public:
-  Letters(const TermPool& pool, std::span<const int> variables) : pool_(pool) {
-    for (int v : variables) {
-      auto& own = symbols_[v];
-      for (size_t k = 0; k < pool.variables()[static_cast<size_t>(v)].type.shape.size(); ++k) {
-        own.push_back(static_cast<int>(parent_.size()));
-        parent_.push_back(own.back());
-      }
-    }
-  }
-  void add(TermId id) { (void)shape_of(id); }
-  void equal_shapes(TermId a, TermId b) {
-    const auto x = shape_of(a), y = shape_of(b);
-    if (x && y && x->size() == y->size())
-      for (size_t k = 0; k < x->size(); ++k) unify((*x)[k], (*y)[k]);
-  }
-  std::string dims(int variable) const {
-    std::string text;
-    for (int s : symbols_.at(variable)) text += (text.empty() ? "" : ",") + letter(s);
-    return text;
-  }
-  std::string letter_at(int variable, size_t axis) const {
-    return letter(symbols_.at(variable)[axis]);
-  }
-
- private:
-  int root(int s) const {
-    while (parent_[static_cast<size_t>(s)] != s) s = parent_[static_cast<size_t>(s)];
-    return s;
-  }
-  std::string letter(int s) const {
-    std::vector<int> roots;
-    for (size_t k = 0; k < parent_.size(); ++k)
-      if (root(static_cast<int>(k)) == static_cast<int>(k)) roots.push_back(static_cast<int>(k));
-    const auto at = std::find(roots.begin(), roots.end(), root(s)) - roots.begin();
-    return std::string(1, static_cast<char>('a' + at % 26));
-  }
-  static std::optional<int> symbol(const sym::Expr& e) {
-    const auto name = e.as_symbol();
-    if (!name) return {};
-    return std::stoi(name->substr(1));
-  }
-  void unify(const sym::Expr& a, const sym::Expr& b) {
-    const auto x = symbol(a), y = symbol(b);
-    if (!x || !y) return;
-    const int p = root(*x), q = root(*y);
-    parent_[static_cast<size_t>(std::max(p, q))] = std::min(p, q);
-  }
-  std::optional<ir::Dims> shape_of(TermId id) {
-    const Term& t = pool_.term(id);
-    if (!t.def) {
-      ir::Dims dims;
-      const auto it = symbols_.find(t.variable);
-      if (it == symbols_.end()) return t.type.shape;
-      for (int s : it->second) dims.push_back(sym::Expr::symbol(fmt::format("D{}", root(s))));
-      return dims;
-    }
-    std::vector<ir::ValueType> types;
-    for (TermId a : t.args) {
-      const auto dims = shape_of(a);
-      if (!dims) return {};
-      types.push_back({pool_.term(a).type.dtype, *dims});
-    }
-    ops::InputTypes refs;
-    for (const ir::ValueType& type : types) refs.push_back(&type);
-    if (!t.def->meaning) return {};
-    try {
-      const ir::Meaning meaning = ops::instantiate(*t.def, refs, pool_.attrs(t));
-      for (const ir::Requirement& r : meaning.requirements)
-        if (r.kind == ir::Requirement::Kind::equal) unify(r.lhs, r.rhs);
-      return meaning.output_type(static_cast<size_t>(t.output)).shape;
-    } catch (const UserError&) {
-      return {};
-    }
-  }
-
-  const TermPool& pool_;
-  std::map<int, std::vector<int>> symbols_;
-  std::vector<int> parent_;
-};
-
-void unify_pointwise(const TermPool& pool, Letters& letters, TermId id) {
-  const Term& t = pool.term(id);
-  for (TermId a : t.args) unify_pointwise(pool, letters, a);
-  if (t.args.size() == 2 && is_pointwise(*t.def, 2) &&
-      pool.term(t.args[0]).type.shape == pool.term(t.args[1]).type.shape)
-    letters.equal_shapes(t.args[0], t.args[1]);
-}
-
-/// How the tensors of a sample clause differ from those of the equation: free extents, and one
-/// axis more, in front or behind.
-enum class Extension : uint8_t { none, leading, trailing };
-
-// A parameter's value when all tensors get one axis more.
-std::string extended(const std::string& name, const std::string& value, Extension extension) {
-  if (extension == Extension::none || name == "sizes") return value;
-  std::vector<int64_t> numbers;
-  std::string digits;
-  for (const char c : value + ",") {
-    if (c == '-' || (c >= '0' && c <= '9')) digits += c;
-    else if (!digits.empty()) numbers.push_back(std::stoll(std::exchange(digits, {})));
-  }
-  const bool leading = extension == Extension::leading;
-  if (name != "keepdims" && leading)
-    for (int64_t& n : numbers) n += n >= 0;
-  if (name == "perm") {
-    if (leading) numbers.insert(numbers.begin(), 0);
-    else numbers.push_back(static_cast<int64_t>(numbers.size()));
-  }
-  std::string text;
-  for (const int64_t n : numbers) text += (text.empty() ? "" : ", ") + std::to_string(n);
-  return value.starts_with('{') ? "{" + text + "}" : text;
-}
-
-/// Writes the clauses that say on what a rule is tried.
-class SampleWriter {
- public:
-  SampleWriter(Sides& sides, std::span<const Equation> equations)
-      : s_(sides), variables_(sides.numbering.size()) {
-    for (const auto& [own, number] : s_.numbering) variables_[static_cast<size_t>(number)] = own;
-    letters_.emplace(s_.pool, variables_);
-    for (int round = 0; round < 2; ++round)
-      for (const Equation& e : equations)
-        for (TermId side : {e.left, e.right}) {
-          letters_->add(side);
-          unify_pointwise(s_.pool, *letters_, side);
-        }
-  }
-  /// With letters for extents that may differ.
-  std::string free(Extension extension) const {
-    return shapes(extension, false) + parameters(true, extension) + rests();
-  }
-  /// With every parameter at other values, on tensors whose extents are all equal as well: there
-  /// wrong parameters often fit. Only to refute with.
-  std::vector<std::string> adverse() const {
-    std::vector<std::string> clauses;
-    for (const bool square : {false, true})
-      for (const Extension extension : {Extension::none, Extension::leading}) {
-        const std::string tensors = shapes(extension, square);
-        clauses.push_back(tensors + parameters(true, extension) + rests());
-        for (const auto& [key, number] : s_.parameters)
-          for (const std::string& value : alternatives(key.substr(0, key.find('='))))
-            clauses.push_back(tensors + parameters(true, extension, number, value) + rests());
-        for (const auto& [key, number] : s_.rests)
-          for (const std::string& other : set_alternatives(key.substr(0, key.find('['))))
-            clauses.push_back(tensors + parameters(true, extension) +
-                              fmt::format(" ?q{}.{}", number + 1, other) + rests());
-      }
-    return clauses;
-  }
-  /// The shapes of the equation.
-  std::string found() const {
-    std::string text;
-    for (size_t k = 0; k < variables_.size(); ++k) {
-      std::string dims;
-      for (const sym::Expr& d : shape(k)) dims += (dims.empty() ? "" : ",") + d.to_string();
-      text += (k == 0 ? "?" : " ?") + variable_name(static_cast<int>(k)) + "[" + dims + "]";
-    }
-    return text + parameters(false, Extension::none) + rests();
-  }
-
- private:
-  const ir::Dims& shape(size_t k) const {
-    return s_.pool.variables()[static_cast<size_t>(variables_[k])].type.shape;
-  }
-  std::string shapes(Extension extension, bool square) const {
-    std::string text;
-    for (size_t k = 0; k < variables_.size(); ++k) {
-      std::string dims = letters_->dims(variables_[k]);
-      if (!dims.empty() && extension == Extension::leading) dims = "z," + dims;
-      if (!dims.empty() && extension == Extension::trailing) dims += ",z";
-      if (square)
-        for (char& c : dims) c = c == ',' ? c : 'z';
-      text += (k == 0 ? "?" : " ?") + variable_name(static_cast<int>(k)) + "[" + dims + "]";
-    }
-    return text;
-  }
-  // One of them may get another value.
-  std::string parameters(bool free, Extension extension, int changed = -1,
-                         const std::string& other = {}) const {
-    std::string text;
-    for (const auto& [key, number] : s_.parameters) {
-      const std::string name = key.substr(0, key.find('='));
-      std::string value = key.substr(key.find('=') + 1);
-      if (free && name == "sizes") value = as_letters(value);
-      value = number == changed ? other : extended(name, value, extension);
-      text += fmt::format(" ?p{}={}", number + 1, value);
-    }
-    return text;
-  }
-  // Other values of every parameter of a record, one at a time.
-  static std::vector<std::string> set_alternatives(const std::string& record) {
-    std::vector<std::string> values;
-    for (const ops::AttrDef& def : ops::registry().get(record).attrs) {
-      if (def.kind == ir::AttrKind::integer && def.default_value)
-        values.push_back(fmt::format("{}={}", def.name, std::get<int64_t>(*def.default_value) + 1));
-      if (def.name == "strides" || def.name == "dilations")
-        values.insert(values.end(), {def.name + "={2, 2}", def.name + "={1, 2}"});
-      if (def.name == "pads") values.push_back("pads={1, 0, 1, 1}");
-      if (def.name == "kernel_shape") values.push_back("kernel_shape={2, 1}");
-    }
-    return values;
-  }
-  static std::vector<std::string> alternatives(const std::string& parameter) {
-    if (parameter == "axis") return {"0", "1", "2"};
-    if (parameter == "axes") return {"{0}", "{1}", "{2}", "{0, 1}"};
-    if (parameter == "keepdims") return {"0", "1"};
-    if (parameter == "perm") return {"{1, 0}", "{0, 2, 1}", "{1, 0, 2}", "{2, 0, 1}", "{1, 2, 0}"};
-    if (parameter == "sizes") return {"{1, 2}", "{2, 1}", "{2, 2}", "{1, 3}"};
-    return {};
-  }
-  // Sizes of a split that are extents of variables, as their letters.
-  std::string as_letters(const std::string& sizes) const {
-    std::string text, digits;
-    std::vector<std::string> used;
-    for (const char c : sizes) {
-      if (c >= '0' && c <= '9') {
-        digits += c;
-        continue;
-      }
-      if (!digits.empty()) {
-        const auto letter = letter_of(std::stoll(digits), used);
-        text += letter.value_or(digits);
-        if (letter) used.push_back(*letter);
-        digits.clear();
-      }
-      text += c;
-    }
-    return text;
-  }
-  std::optional<std::string> letter_of(int64_t extent, const std::vector<std::string>& used) const {
-    std::optional<std::string> again;
-    for (size_t k = 0; k < variables_.size(); ++k)
-      for (size_t axis = 0; axis < shape(k).size(); ++axis) {
-        if (shape(k)[axis] != sym::Expr(extent)) continue;
-        const std::string letter = letters_->letter_at(variables_[k], axis);
-        if (std::find(used.begin(), used.end(), letter) == used.end()) return letter;
-        again = letter;
-      }
-    return again;
-  }
-  // "[a=1, b={1, 2}]" of a whole set of parameters as " ?q1.a=1 ?q1.b={1, 2}".
-  std::string rests() const {
-    std::string text;
-    for (const auto& [key, number] : s_.rests) {
-      const size_t bracket = key.find('[');
-      if (bracket == std::string::npos) continue;
-      int depth = 0;
-      std::string part;
-      for (const char c : key.substr(bracket + 1, key.size() - bracket - 2) + ",") {
-        depth += c == '{' ? 1 : c == '}' ? -1 : 0;
-        if (c != ',' || depth != 0) {
-          part += c;
-          continue;
-        }
-        text += fmt::format(" ?q{}.{}", number + 1, part.substr(part.find_first_not_of(' ')));
-        part.clear();
-      }
-    }
-    return text;
-  }
-
-  Sides& s_;
-  std::vector<int> variables_;
-  std::optional<Letters> letters_;
-};
-
 std::vector<int> sorted(std::vector<int> v) {
   std::sort(v.begin(), v.end());
   return v;
@@ -416,7 +136,7 @@ std::vector<int> sorted(std::vector<int> v) {
 
 std::optional<LearnedRule> make_form(TermPool& pool, std::span<const Equation> equations,
                                      const Form& form) {
-  Sides s{pool, {}, {}, {}, {}, 0};
+  Sides s{pool, {}, {}, {}, 0};
   LearnedRule rule;
   rule.left_term = equations[0].left;
   rule.right_term = equations[0].right;
@@ -430,17 +150,18 @@ std::optional<LearnedRule> make_form(TermPool& pool, std::span<const Equation> e
   rule.types.resize(s.numbering.size());
   for (const auto& [own, number] : s.numbering)
     rule.types[static_cast<size_t>(number)] = pool.variables()[static_cast<size_t>(own)].type;
-  if (!form.any_rank)
-    for (size_t k = 0; k < rule.types.size(); ++k)
+  // Scalars stay scalars: the samples have nothing else to say about them.
+  for (size_t k = 0; k < rule.types.size(); ++k)
+    if (!form.any_rank || (!form.drawn && rule.types[k].rank() == 0))
       rule.conditions.ranks.emplace_back(static_cast<int>(k), rule.types[k].rank());
   if (!form.any_shape) {
     require_equal_shapes(s, rule.left, equations[0].left, rule);
     if (pair) require_equal_shapes(s, *rule.second_left, equations[1].left, rule);
   }
+  const SampleWriter writer(s, equations);
+  rule.adverse = writer.adverse(form.any_rank && !form.drawn);
   if (!form.drawn) {
-    const SampleWriter writer(s, equations);
     rule.samples = {writer.free(Extension::none), writer.found()};
-    rule.adverse = writer.adverse();
     if (form.any_rank) {
       rule.samples.push_back(writer.free(Extension::leading));
       rule.samples.push_back(writer.free(Extension::trailing));
@@ -450,35 +171,43 @@ std::optional<LearnedRule> make_form(TermPool& pool, std::span<const Equation> e
   return rule;
 }
 
-// Whether the rule language accepts the rule and random instances agree. A rule without conditions
-// on ranks must hold on tensors with an axis more than it was found on, too.
+// Whether random instances agree: some on the rule's own samples, those with an axis more when it
+// names no rank, the adverse ones, and at last many.
 bool holds_on_samples(LearnedRule& rule, int instances) {
-  const auto test = [&](const LearnedRule& r, int count) {
-    const rules::Rule parsed = rules::parse_rule(r.text(), "learned", 1);
-    const rules::SampleReport report =
-        rules::check_rule(parsed, {.instances = count, .attempts = 40 * count, .seed = 11});
-    rule.instances = report.instances;
-    return report.ok && report.instances >= count;
+  const auto check = [&](const std::vector<std::string>& samples, int count, int attempts) {
+    LearnedRule other = rule;
+    other.samples = samples;
+    const rules::Rule parsed = rules::parse_rule(other.text(), "learned", 1);
+    return rules::check_rule(parsed, {.instances = count, .attempts = attempts, .seed = 11});
   };
+  const auto differs = [](const rules::SampleReport& r) {
+    return !r.ok && r.message.find("differ") != std::string::npos;
+  };
+  constexpr int few = 12;
   try {
-    if (!rule.adverse.empty()) {
-      LearnedRule other = rule;
-      other.samples = rule.adverse;
-      const rules::Rule parsed = rules::parse_rule(other.text(), "learned", 1);
-      const auto report = rules::check_rule(
-          parsed,
-          {.instances = 60, .attempts = static_cast<int>(12 * rule.adverse.size()), .seed = 5});
-      if (!report.ok && report.message.find("differ") != std::string::npos) return false;
-    }
+    const auto first = check(rule.samples, few, 40 * few);
+    if (!first.ok || first.instances < few) return false;
     if (rule.samples.size() == 4) {
-      LearnedRule larger = rule;
-      larger.samples.erase(larger.samples.begin(), larger.samples.begin() + 2);
-      if (!test(larger, instances / 2)) return false;
+      const auto larger = check({rule.samples[2], rule.samples[3]}, few / 2, 20 * few);
+      if (!larger.ok || larger.instances < few / 2) return false;
     }
-    return test(rule, instances);
+    const int clauses = static_cast<int>(rule.adverse.size());
+    if (clauses > 0 && differs(check(rule.adverse, 4 * clauses, 10 * clauses))) return false;
+    const auto last = check(rule.samples, instances, 6 * instances);
+    rule.instances = last.instances;
+    return !differs(last);
   } catch (const UserError&) {
-    return false;
+    return false;  // the rule language does not accept it
   }
+}
+
+// Instances of convolutions cost a thousand times more than those of sums.
+int instances_for(const TermPool& pool, std::span<const Equation> equations, int thousand) {
+  int rank = 0;
+  for (const Equation& e : equations)
+    for (TermId side : {e.left, e.right})
+      for (TermId t : pool.subterms(side)) rank = std::max(rank, pool.term(t).type.rank());
+  return rank >= 4 ? thousand / 10 : thousand;
 }
 
 bool shape_agnostic(const TermPool& pool, TermId id) {
@@ -538,6 +267,7 @@ std::optional<LearnedRule> Generalizer::most_general(std::span<const Equation> e
     agnostic = agnostic && shape_agnostic(pool_, e.left) && shape_agnostic(pool_, e.right);
     exact = exact && may_be_exact(pool_, e);
   }
+  const int instances = instances_for(pool_, equations, instances_);
   std::vector<Form> forms;
   if (agnostic && equations.size() == 1) {
     forms.push_back({.any_rank = true, .any_shape = true, .drawn = true});
@@ -555,8 +285,8 @@ std::optional<LearnedRule> Generalizer::most_general(std::span<const Equation> e
     for (const bool both : {true, false}) {
       if (both && !reversible) continue;
       rule->both_ways = both;
-      if (exact && passes(*rule, true, 24)) return rule;
-      if (passes(*rule, false, 16)) return rule;
+      if (exact && passes(*rule, true, instances)) return rule;
+      if (passes(*rule, false, instances)) return rule;
     }
   }
   return {};

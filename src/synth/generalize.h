@@ -23,7 +23,8 @@ struct Equation {
 /// passed for one equation passes for others.
 class Generalizer {
  public:
-  explicit Generalizer(TermPool& pool) : pool_(pool) {}
+  /// `instances`: how many each rule is tested on; a tenth where tensors have rank 4 or more.
+  explicit Generalizer(TermPool& pool, int instances = 1000) : pool_(pool), instances_(instances) {}
 
   /// Nothing if no form passes: the equation is an accident of its shapes, or has no spelling.
   std::optional<LearnedRule> one(const Equation& equation);
@@ -36,6 +37,7 @@ class Generalizer {
   bool passes(LearnedRule& rule, bool exact, int instances);
 
   TermPool& pool_;
+  int instances_;
   std::map<std::string, int> passed_;  ///< statement and mode -> instances
   std::set<std::string> failed_;       ///< text
 };

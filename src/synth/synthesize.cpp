@@ -3,6 +3,7 @@
 #include "synth/synthesize.h"
 
 #include <algorithm>
+#include <deque>
 #include <set>
 
 #include "base/check.h"
@@ -72,14 +73,15 @@ class Pipeline {
   std::vector<Equation> prune();
   void test(const std::vector<Equation>& equations);
   void derive();
-  void merge_outputs(RuleBase& base, std::map<std::string, int>& numbers);
+  void merge_outputs(std::map<std::string, int>& numbers);
 
   const SynthesizeOptions& options_;
   Bank bank_;
   TermPool pool_;
-  Generalizer generalizer_{pool_};
+  Generalizer generalizer_{pool_, options_.instances};
   Synthesis result_;
-  std::vector<LearnedRule> rules_;
+  RuleBase base_{pool_};
+  std::deque<LearnedRule> rules_;  // the base points to them
 };
 
 // Smallest first, then the one with more variables (it says more), then by text.
@@ -153,48 +155,64 @@ void Pipeline::test(const std::vector<Equation>& equations) {
   }
   std::sort(order.begin(), order.end());
   std::set<std::string> statements;
-  size_t refused = 0, done = 0;
+  size_t refused = 0, done = 0, derivable = 0;
   for (const auto& [operators, variables, text, k] : order) {
+    const Equation& e = equations[k];
     if (++done % 50 == 0)
-      progress(fmt::format("generalizing and testing {} of {}", done, equations.size()));
-    auto rule = generalizer_.one(equations[k]);
+      progress(fmt::format("generalizing and testing: {} of {}, {} rules", done, equations.size(),
+                           rules_.size()));
+    if (!options_.test_all && base_.derives(e, options_.limits)) {
+      ++derivable;
+      continue;
+    }
+    auto rule = generalizer_.one(e);
     if (!rule) {
       ++refused;
       continue;
     }
-    if (statements.insert(rule->statement()).second) rules_.push_back(std::move(*rule));
+    if (!statements.insert(rule->statement()).second) continue;
+    rules_.push_back(std::move(*rule));
+    if (!options_.test_all) base_.add(rules_.back());
   }
   result_.tested = rules_.size();
   say(fmt::format("{:>10}  hold on their shapes only, or have no spelling", refused));
+  if (!options_.test_all) stage("derivable from smaller rules", derivable);
   stage("rules after generalizing parameters and shapes, tested", rules_.size());
 }
 
+// Smaller ones first; then whatever the rest implies goes, larger ones first.
 void Pipeline::derive() {
-  RuleBase base(pool_);
+  std::vector<LearnedRule*> kept;
+  for (LearnedRule& rule : rules_) {
+    if (options_.test_all) {
+      if (base_.derives({rule.left_term, rule.right_term}, options_.limits)) continue;
+      base_.add(rule);
+    }
+    kept.push_back(&rule);
+  }
+  progress("dropping what the others imply");
+  std::set<const LearnedRule*> dropped;
+  for (auto it = kept.rbegin(); it != kept.rend(); ++it) {
+    base_.remove(**it);
+    if (base_.derives({(*it)->left_term, (*it)->right_term}, options_.limits)) dropped.insert(*it);
+    else base_.add(**it);
+  }
   std::map<std::string, int> numbers;
-  std::vector<size_t> kept;
-  for (size_t k = 0; k < rules_.size(); ++k) {
-    if (k % 50 == 0) progress(fmt::format("deriving {} of {}", k, rules_.size()));
-    LearnedRule& rule = rules_[k];
-    if (base.derives({rule.left_term, rule.right_term}, options_.limits)) continue;
-    base.add(rule);
-    kept.push_back(k);
-  }
-  for (size_t k : kept) {
-    LearnedRule& rule = rules_[k];
+  for (LearnedRule* rule : kept) {
+    if (dropped.contains(rule)) continue;
     std::string stem = options_.vocabulary;
-    for (TermId t : pool_.subterms(rule.left_term)) stem += "-" + pool_.term(t).def->name;
+    for (TermId t : pool_.subterms(rule->left_term)) stem += "-" + pool_.term(t).def->name;
     std::replace(stem.begin(), stem.end(), '_', '-');
-    rule.name = fmt::format("{}-{}", stem, ++numbers[stem]);
-    result_.kept.push_back(rule);
+    rule->name = fmt::format("{}-{}", stem, ++numbers[stem]);
+    result_.kept.push_back(*rule);
   }
-  stage("kept: not derivable from smaller ones", kept.size());
-  merge_outputs(base, numbers);
+  stage("kept: the others do not derive them", result_.kept.size());
+  merge_outputs(numbers);
 }
 
 // `split(f(concat(w, v))).0 = f(w)` and the same of .1 with v: read from right to left, neither
 // binds all variables, but both together do.
-void Pipeline::merge_outputs(RuleBase& base, std::map<std::string, int>& numbers) {
+void Pipeline::merge_outputs(std::map<std::string, int>& numbers) {
   size_t merged = 0;
   std::set<std::string> statements;
   const std::vector<LearnedRule> singles = result_.kept;
@@ -204,7 +222,7 @@ void Pipeline::merge_outputs(RuleBase& base, std::map<std::string, int>& numbers
     if (t.output != 0) continue;
     const ir::AttrMap attrs = pool_.attrs(t);
     const auto other = pool_.apply(*t.def, attrs, 1, t.args);
-    const auto part = other ? base.simplified(*other) : std::nullopt;
+    const auto part = other ? base_.simplified(*other) : std::nullopt;
     if (!part) continue;
     auto have = pool_.variables_of(single.right_term), need = pool_.variables_of(whole);
     const size_t alone = have.size();

@@ -19,6 +19,10 @@ struct SynthesizeOptions {
   uint64_t seed = 1;
   ShardOptions shards;
   bool learn = true;  ///< false: stop after counting
+  /// Generalize and test every equation before derivability is decided, to count the rules; else
+  /// only those that the rules kept so far do not derive, which is several times faster.
+  bool test_all = false;
+  int instances = 1000;  ///< random instances that a rule is tested on (Generalizer)
   DeriveLimits limits;
   std::function<void(const std::string&)> say = {};       ///< a line of the report
   std::function<void(const std::string&)> progress = {};  ///< what is being done now
@@ -35,7 +39,7 @@ struct Synthesis {
   uint64_t pairs = 0;
   std::vector<StageCount> stages;
   std::vector<LearnedRule> kept;
-  size_t tested = 0;  ///< rules that passed, before derivability
+  size_t tested = 0;  ///< rules that passed
 };
 
 /// Deterministic: the result depends on the options but not on threads or shards.

@@ -38,6 +38,7 @@ Vocabulary taso() {
               {"i", {1, 2, 3, 3}, 3},
               {"k", {2, 2, 3, 3}, 3},
               {"r", {2, 2, 1, 3}, 3},
+              {"c", {2, 2, 1, 1}, 1},
               {"s", {}, 1},
               {"one", {1, 2, 3, 3}, 1, 1.0},
               {"eye", {4, 4}, 1, {}, true},
@@ -57,7 +58,8 @@ Vocabulary taso() {
                  transpose({1, 0}),
                  windowed(op("average_pool", 1, kernel3())),
                  windowed(op("max_pool", 1, kernel3())),
-                 border({0, 0, 1, 0, 0, 0, 1, 0})};
+                 border({0, 0, 1, 0, 0, 0, 1, 0}),
+                 border({0, 0, 0, 1, 0, 0, 0, 1})};
   return v;
 }
 

@@ -2,9 +2,8 @@
 // Reading and writing of models; binding of sizes.
 #include "api/load.h"
 
-#include <thread>
-
 #include "base/check.h"
+#include "base/processors.h"
 #include "lang/parse.h"
 #include "lang/print.h"
 #include "onnx/export.h"
@@ -85,7 +84,7 @@ ir::AttrMap substitute(const ir::AttrMap& attrs, const std::map<std::string, sym
 
 int thread_count(const Options& options) {
   if (options.threads > 0) return options.threads;
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  return usable_processors();
 }
 
 std::string rules_folder(const Options& options) {

@@ -3,7 +3,6 @@
 #include "backend/cpu/parallel.h"
 
 #include <immintrin.h>
-#include <sched.h>
 
 #include <algorithm>
 #include <atomic>
@@ -11,6 +10,8 @@
 #include <mutex>
 #include <thread>
 #include <vector>
+
+#include "base/processors.h"
 
 namespace tessera::backend::cpu {
 namespace {
@@ -27,12 +28,6 @@ void wait_while(const std::atomic<T>& value, T old) {
     _mm_pause();
   }
   while (value.load(std::memory_order_acquire) == old) value.wait(old, std::memory_order_acquire);
-}
-
-int available_processors() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  return sched_getaffinity(0, sizeof set, &set) == 0 ? std::max(1, CPU_COUNT(&set)) : 1;
 }
 
 // What this thread is in the region it runs.
@@ -53,21 +48,14 @@ class Pool {
   // more than threads.
   void run(RegionFn fn, void* data, int parts, int threads) {
     const std::lock_guard lock(regions_);
-    while (static_cast<int>(workers_.size()) < threads - 1) add_worker();
-    fn_ = fn;
-    data_ = data;
-    remaining_.store(parts, std::memory_order_relaxed);
-    const uint64_t region = (ticket_.load(std::memory_order_relaxed) >> region_shift) + 1;
-    ticket_.store(region << region_shift | static_cast<uint64_t>(parts) << parts_shift,
-                  std::memory_order_release);
-    for (int k = 0; k < threads - 1; ++k) {
-      workers_[k]->turn.fetch_add(1, std::memory_order_release);
-      workers_[k]->turn.notify_one();
-    }
-    work();
-    for (int left = remaining_.load(std::memory_order_acquire); left != 0;
-         left = remaining_.load(std::memory_order_acquire))
-      wait_while(remaining_, left);
+    run_locked(fn, data, parts, threads);
+  }
+
+  // The same, unless another caller's region runs.
+  bool try_run(RegionFn fn, void* data, int parts, int threads) {
+    const std::unique_lock lock(regions_, std::try_to_lock);
+    if (lock) run_locked(fn, data, parts, threads);
+    return lock.owns_lock();
   }
 
   // All parts of the region that is running meet.
@@ -90,6 +78,24 @@ class Pool {
   struct alignas(64) Worker {
     std::atomic<uint32_t> turn{0};
   };
+
+  void run_locked(RegionFn fn, void* data, int parts, int threads) {
+    while (static_cast<int>(workers_.size()) < threads - 1) add_worker();
+    fn_ = fn;
+    data_ = data;
+    remaining_.store(parts, std::memory_order_relaxed);
+    const uint64_t region = (ticket_.load(std::memory_order_relaxed) >> region_shift) + 1;
+    ticket_.store(region << region_shift | static_cast<uint64_t>(parts) << parts_shift,
+                  std::memory_order_release);
+    for (int k = 0; k < threads - 1; ++k) {
+      workers_[k]->turn.fetch_add(1, std::memory_order_release);
+      workers_[k]->turn.notify_one();
+    }
+    work();
+    for (int left = remaining_.load(std::memory_order_acquire); left != 0;
+         left = remaining_.load(std::memory_order_acquire))
+      wait_while(remaining_, left);
+  }
 
   // Runs parts of the current region until none is left to claim. While a claimed part runs, the
   // region cannot end, so what describes it stays as it is.
@@ -143,7 +149,7 @@ void run_region(RegionFn fn, void* data, int parts, int threads) {
 }
 
 int current_max_threads() {
-  if (max_threads == 0) max_threads = available_processors();
+  if (max_threads == 0) max_threads = usable_processors();
   return max_threads;
 }
 
@@ -168,7 +174,8 @@ void parallel_ranges(int threads, int64_t count, ParallelBody body, void* data) 
     const Ranges& r = *static_cast<Ranges*>(p);
     r.body(r.data, r.count * place.number / r.parts, r.count * (place.number + 1) / r.parts);
   };
-  run_region(part, &ranges, static_cast<int>(ranges.parts), threads);
+  // When the workers serve another caller, this one is quicker by itself than in a queue.
+  if (!pool().try_run(part, &ranges, static_cast<int>(ranges.parts), threads)) body(data, 0, count);
 }
 
 }  // namespace tessera::backend::cpu

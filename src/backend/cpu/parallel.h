@@ -8,7 +8,8 @@
 // therefore defined here, over a pool whose threads spin for some microseconds and then sleep. The
 // parts of a region are numbered; which thread runs a part does not matter to its result, so a
 // caller whose workers are late runs their parts itself. A region inside a region runs on one
-// thread; regions that different callers start take turns.
+// thread, and so does a loop of ours that is started while another caller's region runs; oneDNN's
+// regions of different callers take turns.
 #pragma once
 
 #include <cstdint>

@@ -10,13 +10,21 @@
 namespace tessera::api {
 namespace {
 
+std::unique_ptr<codegen::Target> make_cpu_target(const Options& options) {
+  const auto cache = std::make_shared<DiskCache>(
+      DiskCacheOptions{.folder = options.cache_folder, .require_hit = options.require_cache_hit});
+  if (!cache->refusal().empty())
+    warn(options, "compiled kernels are not kept: " + cache->refusal());
+  return backend::cpu::make_target({.cache = cache});
+}
+
 class CpuProgram : public Program {
  public:
   CpuProgram(const ir::Graph& graph, const Options& options) {
     plan::CompileOptions compiling;
     compiling.threads = thread_count(options);
     compiling.fuse = options.fuse;
-    plan_ = plan::compile(graph, *backend::cpu::make_target(), compiling);
+    plan_ = plan::compile(graph, *make_cpu_target(options), compiling);
   }
   std::vector<Tensor> run(const std::vector<Tensor>& inputs) override { return plan_->run(inputs); }
   size_t peak_bytes() const override { return plan_->arena_bytes(); }

@@ -27,6 +27,9 @@ struct Options {
   /// Unknown operators become barriers: such a model can be rewritten and exported, not run.
   bool allow_barriers = false;
   bool fuse = true;
+  /// Compiled kernels are kept in this folder, which must be the user's alone; empty: nowhere.
+  std::string cache_folder;
+  bool require_cache_hit = false;  ///< a kernel that is not there is an error
   std::function<void(const std::string&)> warn;
   /// What is being done now, in a few words.
   std::function<void(const std::string&)> progress;

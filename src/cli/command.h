@@ -32,12 +32,14 @@ struct ModelOptions {
   std::string tolerance = "real";
   std::vector<std::string> bind;
   std::vector<std::string> disabled;
+  std::string cache;
+  bool require_cache_hit = false;
   bool no_optimize = false;
   bool json = false;
   bool quiet = false;
 
   void add_model(CLI::App& app, const std::string& what = "a model, .onnx or .tsr");
-  void add_engine(CLI::App& app);  ///< --target --threads --bind
+  void add_engine(CLI::App& app);  ///< --target --threads --bind --cache --require-cache-hit
   void add_budget(CLI::App& app, const std::string& what);
   void add_tolerance(CLI::App& app);
   void add_rules(CLI::App& app);  ///< --disable

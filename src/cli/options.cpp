@@ -34,6 +34,18 @@ std::pair<std::string, int64_t> parse_binding(const std::string& text) {
   return {text.substr(0, equals), value};
 }
 
+// Where the XDG specification puts what can be made again.
+std::string default_cache() {
+  const auto variable = [](const char* name) -> std::string {
+    const char* value = std::getenv(name);
+    return value && *value == '/' ? value : "";  // relative paths are to be ignored
+  };
+  if (const std::string folder = variable("XDG_CACHE_HOME"); !folder.empty())
+    return folder + "/tessera";
+  const std::string home = variable("HOME");
+  return home.empty() ? "none" : home + "/.cache/tessera";
+}
+
 }  // namespace
 
 void ModelOptions::add_model(CLI::App& app, const std::string& what) {
@@ -48,6 +60,12 @@ void ModelOptions::add_engine(CLI::App& app) {
   app.add_option("--bind", bind, "size of a symbolic dimension, NAME=INT; may be repeated")
       ->type_name("NAME=INT")
       ->allow_extra_args(false);
+  cache = default_cache();
+  app.add_option("--cache", cache, "folder for compiled kernels, or none")
+      ->type_name("FOLDER")
+      ->envname("TESSERA_CACHE")
+      ->capture_default_str();
+  app.add_flag("--require-cache-hit", require_cache_hit, "fail where a kernel must be compiled");
 }
 
 void ModelOptions::add_budget(CLI::App& app, const std::string& what) {
@@ -81,6 +99,8 @@ api::Options ModelOptions::options(Shell& shell) const {
   result.target = target;
   result.threads = threads;
   for (const std::string& text : bind) result.bind.insert(parse_binding(text));
+  result.cache_folder = cache == "none" ? "" : cache;
+  result.require_cache_hit = require_cache_hit;
   result.exact = tolerance == "exact";
   result.disabled_rules.insert(disabled.begin(), disabled.end());
   result.warn = [](const std::string& message) { note("warning: " + message); };

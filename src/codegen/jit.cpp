@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Compiles kernels with LLVM: one module for a few kernels, modules in parallel, objects linked by
-// ORC into one library per call.
+// Compiles kernels with LLVM: a module for each, modules in parallel, objects linked by ORC into
+// one library. Objects come from the disk cache where it has them.
+#include <llvm/Bitcode/BitcodeWriter.h>
+#include <llvm/Config/llvm-config.h>
 #include <llvm/ExecutionEngine/Orc/LLJIT.h>
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/LegacyPassManager.h>
@@ -20,6 +22,7 @@
 #include <algorithm>
 #include <atomic>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "base/check.h"
@@ -58,14 +61,15 @@ llvm::orc::JITTargetMachineBuilder host_machine() {
   return std::move(*builder);
 }
 
-// One kernel to be compiled; a module holds a few.
+// One kernel to be compiled.
 struct Job {
   const ir::Meaning* meaning = nullptr;
   std::string name;
   LoopKernel kernel;
 };
 
-constexpr size_t kernels_per_module = 4;
+// Changes with optimize() and what else happens between the LLVM code and the object.
+constexpr int64_t pipeline_version = 1;
 
 bool is_empty(const ir::Meaning& meaning) {
   return element_count(meaning.output_type(0).concrete_shape()).value_or(0) == 0;
@@ -91,28 +95,69 @@ void optimize(llvm::Module& module, llvm::TargetMachine& machine) {
     if (!f.isDeclaration()) passes.run(f, functions);
 }
 
-// Emits the jobs of one module and compiles them to an object file.
-std::unique_ptr<llvm::MemoryBuffer> compile_module(std::span<Job> jobs,
-                                                   llvm::TargetMachine& machine,
-                                                   std::string* dump) {
+std::string text_of(const llvm::Module& module) {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  module.print(stream, nullptr);
+  return text;
+}
+
+// Everything that an object depends on.
+Hash128 key_of(const llvm::Module& module, const llvm::TargetMachine& machine) {
+  llvm::SmallVector<char, 0> code;
+  llvm::raw_svector_ostream stream(code);
+  llvm::WriteBitcodeToFile(module, stream);
+  Hasher hasher;
+  hasher.add(pipeline_version).add(std::string_view(LLVM_VERSION_STRING));
+  hasher.add(machine.getTargetTriple().str()).add(std::string_view(machine.getTargetCPU()));
+  hasher.add(std::string_view(machine.getTargetFeatureString()));
+  hasher.add(std::string_view(code.data(), code.size()));
+  return hasher.finish();
+}
+
+// The object file of a module, compiled or from the cache.
+std::unique_ptr<llvm::MemoryBuffer> to_object(llvm::Module& module, llvm::TargetMachine& machine,
+                                              const Hash128& key, const JitOptions& options) {
+  if (options.cache) {
+    if (const auto found = options.cache->load(key)) {
+      const auto* data = reinterpret_cast<const char*>(found->data());
+      return llvm::MemoryBuffer::getMemBufferCopy({data, found->size()});
+    }
+    options.cache->require("a kernel");
+  }
+  optimize(module, machine);
+  if (options.dump) *options.dump += text_of(module);
+  llvm::SmallVector<char, 0> object;
+  llvm::raw_svector_ostream stream(object);
+  llvm::legacy::PassManager codegen;
+  TESSERA_CHECK(
+      !machine.addPassesToEmitFile(codegen, stream, nullptr, llvm::CodeGenFileType::ObjectFile));
+  codegen.run(module);
+  if (options.cache)
+    options.cache->store(key, std::as_bytes(std::span(object.data(), object.size())));
+  return std::make_unique<llvm::SmallVectorMemoryBuffer>(std::move(object), false);
+}
+
+// Emits a job and makes its object file; the job gets the name that the kernel has in it, made of
+// its content.
+std::unique_ptr<llvm::MemoryBuffer> compile_module(Job& job, llvm::TargetMachine& machine,
+                                                   const JitOptions& options) {
   llvm::LLVMContext context;
   llvm::Module module("kernels", context);
   module.setDataLayout(machine.createDataLayout());
   module.setTargetTriple(machine.getTargetTriple().str());
   const bool wide = machine.getTargetFeatureString().contains("+avx512f");
   if (wide) module.addModuleFlag(llvm::Module::Warning, avx512_flag, 1);
-  for (Job& job : jobs) {
-    const int lanes = wide ? 16 : 8;
-    const ir::Meaning meaning = with_small_divisions(*job.meaning, lanes);
-    LoopNest nest(meaning, lanes);
-    llvm::IRBuilder<> builder(context);
-    Emitter(nest, builder, module).emit(job.name);
-    const ops::Counts counts = ops::count(*job.meaning);
-    const auto rows = static_cast<double>(nest.rows);
-    job.kernel.rows = nest.rows;
-    job.kernel.flops_per_row = (counts.flops + counts.transcendental) / rows;
-    job.kernel.bytes_per_row = (counts.bytes_read + counts.bytes_written) / rows;
-  }
+  const int lanes = wide ? 16 : 8;
+  const ir::Meaning meaning = with_small_divisions(*job.meaning, lanes);
+  LoopNest nest(meaning, lanes);
+  llvm::IRBuilder<> builder(context);
+  Emitter(nest, builder, module).emit("kernel");
+  const ops::Counts counts = ops::count(*job.meaning);
+  const auto rows = static_cast<double>(nest.rows);
+  job.kernel.rows = nest.rows;
+  job.kernel.flops_per_row = (counts.flops + counts.transcendental) / rows;
+  job.kernel.bytes_per_row = (counts.bytes_read + counts.bytes_written) / rows;
   for (llvm::Function& f : module) {
     if (f.isDeclaration()) continue;
     f.addFnAttr("prefer-vector-width", wide ? "512" : "256");
@@ -120,22 +165,12 @@ std::unique_ptr<llvm::MemoryBuffer> compile_module(std::span<Job> jobs,
   }
   std::string problem;
   llvm::raw_string_ostream problems(problem);
-  const bool broken = llvm::verifyModule(module, &problems);
-  if (!broken) optimize(module, machine);
-  if (dump || broken) {
-    std::string text;
-    llvm::raw_string_ostream stream(text);
-    module.print(stream, nullptr);
-    TESSERA_CHECK(!broken, "invalid LLVM code: {}\n{}", problem, text);
-    *dump += text;
-  }
-  llvm::SmallVector<char, 0> object;
-  llvm::raw_svector_ostream stream(object);
-  llvm::legacy::PassManager codegen;
-  TESSERA_CHECK(
-      !machine.addPassesToEmitFile(codegen, stream, nullptr, llvm::CodeGenFileType::ObjectFile));
-  codegen.run(module);
-  return std::make_unique<llvm::SmallVectorMemoryBuffer>(std::move(object), false);
+  TESSERA_CHECK(!llvm::verifyModule(module, &problems), "invalid LLVM code: {}\n{}", problem,
+                text_of(module));
+  const Hash128 key = key_of(module, machine);
+  job.name = "kernel_" + key.to_string();
+  module.getFunction("kernel")->setName(job.name);
+  return to_object(module, machine, key, options);
 }
 
 }  // namespace
@@ -144,10 +179,10 @@ struct Jit::Impl {
   JitOptions options;
   llvm::orc::JITTargetMachineBuilder machine;
   std::unique_ptr<llvm::orc::LLJIT> jit;
-  int libraries = 0;
+  std::set<std::string> linked;  ///< names of kernels
 };
 
-Jit::Jit(JitOptions options) : impl_(new Impl{std::move(options), host_machine(), nullptr}) {
+Jit::Jit(JitOptions options) : impl_(new Impl{std::move(options), host_machine(), nullptr, {}}) {
   impl_->jit = must(llvm::orc::LLJITBuilder()
                         .setJITTargetMachineBuilder(impl_->machine)
                         .setNumCompileThreads(0)
@@ -165,42 +200,38 @@ Jit::Jit(JitOptions options) : impl_(new Impl{std::move(options), host_machine()
 Jit::~Jit() = default;
 
 std::vector<LoopKernel> Jit::compile(std::span<const ir::Meaning* const> meanings) {
-  const int library_number = impl_->libraries++;
   std::vector<Job> jobs;
   std::vector<size_t> job_of(meanings.size(), SIZE_MAX);
   for (size_t k = 0; k < meanings.size(); ++k) {
     if (is_empty(*meanings[k])) continue;
     job_of[k] = jobs.size();
-    jobs.push_back({meanings[k], fmt::format("kernel_{}_{}", library_number, k), {}});
+    jobs.push_back({meanings[k], {}, {}});
   }
-  const size_t modules = (jobs.size() + kernels_per_module - 1) / kernels_per_module;
-  std::vector<std::unique_ptr<llvm::MemoryBuffer>> objects(modules);
+  std::vector<std::unique_ptr<llvm::MemoryBuffer>> objects(jobs.size());
   std::atomic<size_t> next{0};
   std::mutex mutex;
   std::exception_ptr error;
   const auto work = [&] {
     try {
       const auto machine = must(impl_->machine.createTargetMachine());
-      for (size_t m; (m = next.fetch_add(1)) < modules;) {
-        const size_t first = m * kernels_per_module;
-        const std::span part =
-            std::span(jobs).subspan(first, std::min(kernels_per_module, jobs.size() - first));
-        objects[m] = compile_module(part, *machine, impl_->options.dump);
-      }
+      for (size_t k; (k = next.fetch_add(1)) < jobs.size();)
+        objects[k] = compile_module(jobs[k], *machine, impl_->options);
     } catch (...) {
       const std::lock_guard lock(mutex);
       error = std::current_exception();
     }
   };
   const size_t threads =
-      impl_->options.dump ? 1 : std::min<size_t>(std::max(1, impl_->options.threads), modules);
+      impl_->options.dump ? 1 : std::min<size_t>(std::max(1, impl_->options.threads), jobs.size());
   std::vector<std::thread> helpers;
   for (size_t t = 1; t < threads; ++t) helpers.emplace_back(work);
   work();
   for (std::thread& t : helpers) t.join();
   if (error) std::rethrow_exception(error);
 
-  for (auto& object : objects) must(impl_->jit->addObjectFile(std::move(object)));
+  for (size_t k = 0; k < jobs.size(); ++k)
+    if (impl_->linked.insert(jobs[k].name).second)
+      must(impl_->jit->addObjectFile(std::move(objects[k])));
   std::vector<LoopKernel> kernels(meanings.size());
   for (size_t k = 0; k < meanings.size(); ++k) {
     if (job_of[k] == SIZE_MAX) continue;

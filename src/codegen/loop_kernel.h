@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/disk_cache.h"
 #include "ir/meaning.h"
 
 namespace tessera::codegen {
@@ -30,6 +31,9 @@ struct LoopKernel {
 struct JitOptions {
   int threads = 2;              ///< that compile
   std::string* dump = nullptr;  ///< receives the LLVM text of every module
+  /// Where compiled code is kept between processes, under its LLVM code and the processor's name
+  /// and features; or null.
+  std::shared_ptr<DiskCache> cache;
 };
 
 /// Owns compiled code. Not thread-safe, but the kernels are.

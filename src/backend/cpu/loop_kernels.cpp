@@ -79,7 +79,7 @@ Hash128 hash_of(const ir::Meaning& meaning) {
 }  // namespace
 
 std::vector<std::shared_ptr<const runtime::Kernel>> make_loop_kernels(
-    std::vector<ir::Meaning> meanings) {
+    std::vector<ir::Meaning> meanings, std::shared_ptr<DiskCache> cache) {
   std::vector<const ir::Meaning*> distinct;
   std::map<Hash128, size_t> known;
   std::vector<size_t> which;
@@ -89,7 +89,8 @@ std::vector<std::shared_ptr<const runtime::Kernel>> make_loop_kernels(
     which.push_back(at->second);
   }
   if (distinct.empty()) return {};
-  const auto jit = std::make_shared<codegen::Jit>();
+  const auto jit = std::make_shared<codegen::Jit>(
+      codegen::JitOptions{.dump = nullptr, .cache = std::move(cache)});
   const std::vector<codegen::LoopKernel> compiled = jit->compile(distinct);
   std::vector<std::shared_ptr<const runtime::Kernel>> kernels;
   for (size_t number : which) kernels.push_back(std::make_shared<JitKernel>(jit, compiled[number]));

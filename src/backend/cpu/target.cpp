@@ -12,11 +12,12 @@ namespace {
 
 class CpuTarget : public codegen::Target {
  public:
+  explicit CpuTarget(TargetOptions options) : options_(std::move(options)) {}
   std::string name() const override { return "cpu"; }
 
   std::vector<std::shared_ptr<const runtime::Kernel>> make_loops(
       std::vector<ir::Meaning> meanings) override {
-    return make_loop_kernels(std::move(meanings));
+    return make_loop_kernels(std::move(meanings), options_.cache);
   }
 
   std::shared_ptr<const runtime::Kernel> make_library(
@@ -29,10 +30,15 @@ class CpuTarget : public codegen::Target {
       throw InternalError(fmt::format("oneDNN: {} ({})", e.what(), request.op));
     }
   }
+
+ private:
+  TargetOptions options_;
 };
 
 }  // namespace
 
-std::unique_ptr<codegen::Target> make_target() { return std::make_unique<CpuTarget>(); }
+std::unique_ptr<codegen::Target> make_target(TargetOptions options) {
+  return std::make_unique<CpuTarget>(std::move(options));
+}
 
 }  // namespace tessera::backend::cpu

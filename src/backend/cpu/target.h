@@ -4,10 +4,15 @@
 
 #include <memory>
 
+#include "base/disk_cache.h"
 #include "codegen/target.h"
 
 namespace tessera::backend::cpu {
 
-std::unique_ptr<codegen::Target> make_target();
+struct TargetOptions {
+  std::shared_ptr<DiskCache> cache;  ///< for compiled code; or null
+};
+
+std::unique_ptr<codegen::Target> make_target(TargetOptions options = {});
 
 }  // namespace tessera::backend::cpu

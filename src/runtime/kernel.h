@@ -24,8 +24,7 @@ class Kernel {
   Kernel& operator=(const Kernel&) = delete;
   virtual ~Kernel() = default;
 
-  /// Computes all destinations. Not reentrant: a kernel belongs to one plan, which runs its kernels
-  /// one after the other.
+  /// Computes all destinations. Thread-safe: several runs of one plan may be in the same kernel.
   /// Throws UserError when the data are at fault (an index that lies outside a tensor).
   virtual void run(const KernelArgs& args) const = 0;
   virtual size_t scratch_bytes() const { return 0; }

@@ -53,17 +53,54 @@ void Program::execute(std::byte* arena, const std::byte* const* inputs, std::byt
   }
 }
 
+// A workspace for the time of one run.
+class Plan::Lease {
+ public:
+  explicit Lease(Plan& plan) : plan_(plan) {
+    {
+      const std::lock_guard lock(plan_.mutex_);
+      if (!plan_.idle_.empty()) {
+        workspace_ = std::move(plan_.idle_.back());
+        plan_.idle_.pop_back();
+        return;
+      }
+    }
+    workspace_ = plan_.make_workspace();
+  }
+  ~Lease() {
+    const std::lock_guard lock(plan_.mutex_);
+    plan_.idle_.push_back(std::move(workspace_));
+  }
+  Lease(const Lease&) = delete;
+  Lease& operator=(const Lease&) = delete;
+  Workspace& operator*() const { return *workspace_; }
+
+ private:
+  Plan& plan_;
+  std::unique_ptr<Workspace> workspace_;
+};
+
 Plan::Plan(Program program, std::vector<Port> inputs, std::vector<Port> outputs, int threads)
     : program_(std::move(program)),
       inputs_(std::move(inputs)),
       outputs_(std::move(outputs)),
-      threads_(threads),
-      arena_(DType::u8, {static_cast<int64_t>(program_.arena_bytes)}) {}
+      threads_(threads) {
+  idle_.push_back(make_workspace());
+}
 
-std::vector<const std::byte*> Plan::checked(std::span<const Tensor> inputs) const {
+Plan::~Plan() = default;
+
+std::unique_ptr<Plan::Workspace> Plan::make_workspace() const {
+  auto workspace = std::make_unique<Workspace>();
+  workspace->arena = Tensor(DType::u8, {static_cast<int64_t>(program_.arena_bytes)});
+  workspace->inputs.reserve(inputs_.size());
+  return workspace;
+}
+
+void Plan::resolve(std::span<const Tensor> inputs, std::vector<const std::byte*>& addresses) const {
   TESSERA_USER_CHECK(inputs.size() == inputs_.size(), "expected {} inputs, found {}",
                      inputs_.size(), inputs.size());
-  std::vector<const std::byte*> addresses;
+  addresses.clear();
   for (size_t k = 0; k < inputs.size(); ++k) {
     const Port& port = inputs_[k];
     TESSERA_USER_CHECK(inputs[k].type() == port.type && inputs[k].shape() == port.shape,
@@ -72,14 +109,14 @@ std::vector<const std::byte*> Plan::checked(std::span<const Tensor> inputs) cons
                        shape_to_string(port.shape));
     addresses.push_back(inputs[k].data());
   }
-  return addresses;
 }
 
 void Plan::run_into(std::span<const Tensor> inputs, std::span<std::byte* const> outputs) {
   TESSERA_CHECK(outputs.size() == outputs_.size());
-  const std::vector<const std::byte*> addresses = checked(inputs);
-  const std::lock_guard lock(running_);
-  program_.execute(arena_.mutable_data(), addresses.data(), outputs.data(), threads_);
+  const Lease lease(*this);
+  Workspace& w = *lease;
+  resolve(inputs, w.inputs);
+  program_.execute(w.arena.mutable_data(), w.inputs.data(), outputs.data(), threads_);
 }
 
 std::vector<Tensor> Plan::run(std::span<const Tensor> inputs) {
@@ -101,14 +138,15 @@ size_t Plan::constant_bytes() const {
 
 std::vector<double> Plan::profile(std::span<const Tensor> inputs, int repeats) {
   using Clock = std::chrono::steady_clock;
-  const std::vector<const std::byte*> addresses = checked(inputs);
+  const Lease lease(*this);
+  Workspace& w = *lease;
+  resolve(inputs, w.inputs);
   std::vector<Tensor> results;
   std::vector<std::byte*> outputs;
   for (const Port& port : outputs_) {
     results.emplace_back(port.type, port.shape);
     outputs.push_back(results.back().mutable_data());
   }
-  const std::lock_guard lock(running_);
   std::vector<double> best(program_.launches.size(), 1e30);
   Program one;
   one.constants = program_.constants;
@@ -116,7 +154,7 @@ std::vector<double> Plan::profile(std::span<const Tensor> inputs, int repeats) {
     for (size_t k = 0; k < best.size(); ++k) {
       one.launches.assign(1, program_.launches[k]);
       const auto start = Clock::now();
-      one.execute(arena_.mutable_data(), addresses.data(), outputs.data(), threads_);
+      one.execute(w.arena.mutable_data(), w.inputs.data(), outputs.data(), threads_);
       const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
       if (repeat > 0) best[k] = std::min(best[k], seconds);
     }

@@ -53,16 +53,17 @@ struct Port {
   Shape shape;
 };
 
-/// A program ready to run. Calls of `run` on one plan are made one after the other (they share the
-/// arena); different plans run independently.
+/// A program ready to run. Thread-safe: runs at the same time have arenas of their own, which are
+/// kept for later ones.
 class Plan {
  public:
   Plan(Program program, std::vector<Port> inputs, std::vector<Port> outputs, int threads);
 
   /// Throws UserError when an input has the wrong type or shape, or holds a wrong index. The
-  /// results are new tensors; nothing else is allocated.
+  /// results are new tensors.
   std::vector<Tensor> run(std::span<const Tensor> inputs);
-  /// The same into memory of the caller's: outputs[k] has the bytes of output k.
+  /// The same into memory of the caller's: outputs[k] has the bytes of output k. Allocates nothing
+  /// once as many runs at the same time were made before.
   void run_into(std::span<const Tensor> inputs, std::span<std::byte* const> outputs);
 
   const std::vector<Port>& inputs() const { return inputs_; }
@@ -74,15 +75,26 @@ class Plan {
   int threads() const { return threads_; }
   /// Seconds that each launch takes: the least of `repeats` runs, after one to warm up.
   std::vector<double> profile(std::span<const Tensor> inputs, int repeats);
+  Plan(const Plan&) = delete;
+  Plan& operator=(const Plan&) = delete;
+  ~Plan();
 
  private:
-  std::vector<const std::byte*> checked(std::span<const Tensor> inputs) const;
+  // What one run needs besides what it is given.
+  struct Workspace {
+    Tensor arena;
+    std::vector<const std::byte*> inputs;
+  };
+  class Lease;
+
+  std::unique_ptr<Workspace> make_workspace() const;
+  void resolve(std::span<const Tensor> inputs, std::vector<const std::byte*>& addresses) const;
 
   Program program_;
   std::vector<Port> inputs_, outputs_;
   int threads_;
-  Tensor arena_;
-  std::mutex running_;
+  std::mutex mutex_;  ///< of idle_
+  std::vector<std::unique_ptr<Workspace>> idle_;
 };
 
 }  // namespace tessera::runtime

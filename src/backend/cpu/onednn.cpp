@@ -82,56 +82,54 @@ dnnl::primitive_attr make_attributes(const LibraryRequest& request, const View& 
   return attributes;
 }
 
-dnnl::memory pack(const std::byte* data, const dnnl::memory::desc& from,
-                  const dnnl::memory::desc& to) {
+Packed pack(const std::byte* data, const dnnl::memory::desc& from, const dnnl::memory::desc& to) {
   dnnl::memory source(from, dnnl_engine(), const_cast<std::byte*>(data));
-  dnnl::memory packed(to, dnnl_engine());
+  Packed packed;
+  packed.storage = Tensor(DType::u8, {static_cast<int64_t>(to.get_size())});
+  packed.memory = dnnl::memory(to, dnnl_engine(), packed.storage.mutable_data());
   dnnl::stream stream(dnnl_engine());
-  dnnl::reorder(source, packed).execute(stream, source, packed);
+  dnnl::reorder(source, packed.memory).execute(stream, source, packed.memory);
   stream.wait();
   return packed;
 }
 
+struct PrimitiveKernel::Context {
+  dnnl::stream stream;
+  std::vector<dnnl::memory> src, dst, from, to;
+  dnnl::memory scratchpad;
+  std::vector<dnnl_exec_arg_t> args;
+
+  dnnl::memory add(int arg, const dnnl::memory::desc& desc) {
+    dnnl::memory memory(desc, dnnl_engine(), nullptr);
+    args.push_back({arg, memory.get()});
+    return memory;
+  }
+};
+
 void PrimitiveKernel::set_primitive(dnnl::primitive primitive, const dnnl::memory::desc& scratchpad,
                                     int threads) {
   primitive_ = std::move(primitive);
-  stream_ = dnnl::stream(dnnl_engine());
+  scratchpad_ = scratchpad;
   threads_ = threads;
-  scratch_bytes_ = scratchpad.get_size();
-  if (scratch_bytes_ == 0) return;
-  scratchpad_ = dnnl::memory(scratchpad, dnnl_engine(), nullptr);
-  add(DNNL_ARG_SCRATCHPAD, scratchpad_);
-}
-
-void PrimitiveKernel::add(int arg, const dnnl::memory& memory) {
-  args_.push_back({arg, memory.get()});
 }
 
 void PrimitiveKernel::bind_src(int arg, const dnnl::memory::desc& desc, int number) {
-  src_.push_back({dnnl::memory(desc, dnnl_engine(), nullptr), number});
-  add(arg, src_.back().memory);
+  src_.push_back({arg, desc, number});
 }
 
 void PrimitiveKernel::bind_dst(int arg, const dnnl::memory::desc& desc, int number) {
-  dst_.push_back({dnnl::memory(desc, dnnl_engine(), nullptr), number});
-  add(arg, dst_.back().memory);
+  dst_.push_back({arg, desc, number});
 }
 
-void PrimitiveKernel::bind_constant(int arg, dnnl::memory memory) {
-  owned_.push_back(std::move(memory));
-  add(arg, owned_.back());
+void PrimitiveKernel::bind_constant(int arg, Packed constant) {
+  constants_.push_back({arg, std::move(constant)});
 }
 
 void PrimitiveKernel::bind_reordered(int arg, const dnnl::memory::desc& from,
                                      const dnnl::memory::desc& to, int number) {
   if (from == to) return bind_src(arg, from, number);
-  Reorder r;
-  r.from = dnnl::memory(from, dnnl_engine(), nullptr);
-  r.to = dnnl::memory(to, dnnl_engine());
-  r.primitive = dnnl::reorder(r.from, r.to);
-  r.number = number;
-  add(arg, r.to);
-  reorders_.push_back(std::move(r));
+  const dnnl::reorder::primitive_desc pd(dnnl_engine(), from, dnnl_engine(), to);
+  reorders_.push_back({arg, from, to, dnnl::reorder(pd), number});
 }
 
 void PrimitiveKernel::bind_post(const LibraryRequest& request, const View& dst) {
@@ -144,21 +142,57 @@ void PrimitiveKernel::bind_post(const LibraryRequest& request, const View& dst) 
   }
 }
 
+PrimitiveKernel::PrimitiveKernel(std::string implementation)
+    : implementation_("onednn " + std::move(implementation)) {}
+PrimitiveKernel::~PrimitiveKernel() = default;
+
+std::unique_ptr<PrimitiveKernel::Context> PrimitiveKernel::make_context() const {
+  auto context = std::make_unique<Context>();
+  context->stream = dnnl::stream(dnnl_engine());
+  for (const Binding& b : src_) context->src.push_back(context->add(b.arg, b.desc));
+  for (const Binding& b : dst_) context->dst.push_back(context->add(b.arg, b.desc));
+  if (scratch_bytes() != 0) context->scratchpad = context->add(DNNL_ARG_SCRATCHPAD, scratchpad_);
+  for (const Constant& c : constants_) context->args.push_back({c.arg, c.packed.memory.get()});
+  for (const Reorder& r : reorders_) {
+    context->from.emplace_back(r.from, dnnl_engine(), nullptr);
+    context->to.emplace_back(r.to, dnnl_engine());
+    context->args.push_back({r.arg, context->to.back().get()});
+  }
+  return context;
+}
+
 void PrimitiveKernel::run(const runtime::KernelArgs& args) const {
+  std::unique_ptr<Context> context;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!idle_.empty()) {
+      context = std::move(idle_.back());
+      idle_.pop_back();
+    }
+  }
+  if (!context) context = make_context();
+  execute(args, *context);
+  const std::lock_guard lock(mutex_);
+  idle_.push_back(std::move(context));
+}
+
+void PrimitiveKernel::execute(const runtime::KernelArgs& args, Context& context) const {
   const auto set = [](const dnnl::memory& memory, const void* data) {
     dnnl_memory_set_data_handle(memory.get(), const_cast<void*>(data));
   };
   const ThreadScope scope(threads_);
-  for (const Binding& b : src_) set(b.memory, args.src[b.number]);
-  for (const Binding& b : dst_) set(b.memory, args.dst[b.number]);
-  if (scratch_bytes_ != 0) set(scratchpad_, args.scratch);
-  for (const Reorder& r : reorders_) {
-    set(r.from, args.src[r.number]);
-    const dnnl_exec_arg_t both[] = {{DNNL_ARG_FROM, r.from.get()}, {DNNL_ARG_TO, r.to.get()}};
-    dnnl_primitive_execute(r.primitive.get(), stream_.get(), 2, both);
+  for (size_t k = 0; k < src_.size(); ++k) set(context.src[k], args.src[src_[k].number]);
+  for (size_t k = 0; k < dst_.size(); ++k) set(context.dst[k], args.dst[dst_[k].number]);
+  if (scratch_bytes() != 0) set(context.scratchpad, args.scratch);
+  for (size_t k = 0; k < reorders_.size(); ++k) {
+    set(context.from[k], args.src[reorders_[k].number]);
+    const dnnl_exec_arg_t both[] = {{DNNL_ARG_FROM, context.from[k].get()},
+                                    {DNNL_ARG_TO, context.to[k].get()}};
+    dnnl_primitive_execute(reorders_[k].primitive.get(), context.stream.get(), 2, both);
   }
-  const dnnl_status_t status = dnnl_primitive_execute(primitive_.get(), stream_.get(),
-                                                      static_cast<int>(args_.size()), args_.data());
+  const dnnl_status_t status =
+      dnnl_primitive_execute(primitive_.get(), context.stream.get(),
+                             static_cast<int>(context.args.size()), context.args.data());
   TESSERA_CHECK(status == dnnl_success, "{} failed with status {}", implementation_,
                 static_cast<int>(status));
 }

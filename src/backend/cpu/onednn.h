@@ -5,6 +5,7 @@
 
 #include <dnnl.hpp>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -33,18 +34,27 @@ View with_rank(const View& view, size_t rank);
 /// True when both describe the same places: axes of extent 1 have no stride that matters.
 bool same_places(const View& a, const std::vector<int64_t>& strides);
 
+/// A constant in a library's own layout.
+struct Packed {
+  Tensor storage;
+  dnnl::memory memory;
+};
+
+/// `from` (at `data`) in the layout `to`.
+Packed pack(const std::byte* data, const dnnl::memory::desc& from, const dnnl::memory::desc& to);
+
 /// One primitive, its packed constants, and which of the kernel's operands are its arguments.
 class PrimitiveKernel : public runtime::Kernel {
  public:
-  explicit PrimitiveKernel(std::string implementation)
-      : implementation_("onednn " + std::move(implementation)) {}
+  explicit PrimitiveKernel(std::string implementation);
+  ~PrimitiveKernel() override;
 
   void set_primitive(dnnl::primitive primitive, const dnnl::memory::desc& scratchpad, int threads);
   /// Argument `arg` is source (or destination) `number` of the kernel.
   void bind_src(int arg, const dnnl::memory::desc& desc, int number);
   void bind_dst(int arg, const dnnl::memory::desc& desc, int number);
   /// Argument `arg` is memory of the kernel's own, for instance a packed constant.
-  void bind_constant(int arg, dnnl::memory memory);
+  void bind_constant(int arg, Packed constant);
   /// Argument `arg` is source `number` brought into another layout before each run.
   void bind_reordered(int arg, const dnnl::memory::desc& from, const dnnl::memory::desc& to,
                       int number);
@@ -52,37 +62,41 @@ class PrimitiveKernel : public runtime::Kernel {
   void bind_post(const LibraryRequest& request, const View& dst);
 
   void run(const runtime::KernelArgs& args) const override;
-  size_t scratch_bytes() const override { return scratch_bytes_; }
+  size_t scratch_bytes() const override { return scratchpad_.get_size(); }
   std::string implementation() const override { return implementation_; }
 
  private:
   struct Binding {
-    dnnl::memory memory;
+    int arg = 0;
+    dnnl::memory::desc desc;
     int number = 0;
   };
   struct Reorder {
+    int arg = 0;
+    dnnl::memory::desc from, to;
     dnnl::reorder primitive;
-    dnnl::memory from, to;
     int number = 0;
   };
+  struct Constant {
+    int arg = 0;
+    Packed packed;
+  };
+  // oneDNN's objects for memory hold addresses, so each run at a time needs its own.
+  struct Context;
 
-  void add(int arg, const dnnl::memory& memory);
+  std::unique_ptr<Context> make_context() const;
+  void execute(const runtime::KernelArgs& args, Context& context) const;
 
   std::string implementation_;
   dnnl::primitive primitive_;
-  dnnl::stream stream_;
-  std::vector<dnnl_exec_arg_t> args_;
+  dnnl::memory::desc scratchpad_;
   std::vector<Binding> src_, dst_;
-  std::vector<dnnl::memory> owned_;
   std::vector<Reorder> reorders_;
-  dnnl::memory scratchpad_;
-  size_t scratch_bytes_ = 0;
+  std::vector<Constant> constants_;
   int threads_ = 1;
+  mutable std::mutex mutex_;  ///< of idle_
+  mutable std::vector<std::unique_ptr<Context>> idle_;
 };
-
-/// `from` (at `data`) in the layout `to`.
-dnnl::memory pack(const std::byte* data, const dnnl::memory::desc& from,
-                  const dnnl::memory::desc& to);
 
 std::shared_ptr<const runtime::Kernel> make_convolution(const LibraryRequest& request);
 std::shared_ptr<const runtime::Kernel> make_matmul(const LibraryRequest& request);

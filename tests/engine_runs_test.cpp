@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs of one plan: several at the same time, and none that allocates. The operators new of this
+// executable count.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+#include <thread>
+
+#include "backend/cpu/target.h"
+#include "base/rng.h"
+#include "ops/builder.h"
+#include "plan/compile.h"
+
+namespace {
+std::atomic<int64_t> allocations{0};
+
+void* counted(size_t bytes, size_t alignment) {
+  ++allocations;
+  void* memory = nullptr;
+  if (posix_memalign(&memory, std::max(alignment, sizeof(void*)), bytes == 0 ? 1 : bytes) != 0)
+    throw std::bad_alloc();
+  return memory;
+}
+}  // namespace
+
+void* operator new(size_t bytes) { return counted(bytes, alignof(std::max_align_t)); }
+void* operator new[](size_t bytes) { return counted(bytes, alignof(std::max_align_t)); }
+void* operator new(size_t bytes, std::align_val_t a) {
+  return counted(bytes, static_cast<size_t>(a));
+}
+void* operator new[](size_t bytes, std::align_val_t a) {
+  return counted(bytes, static_cast<size_t>(a));
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete[](void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, size_t, std::align_val_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, size_t, std::align_val_t) noexcept { std::free(memory); }
+
+namespace tessera {
+namespace {
+
+using ops::Builder;
+using ops::Val;
+
+Tensor random(Shape shape, uint64_t seed) {
+  Tensor t(DType::f32, std::move(shape));
+  Rng rng(seed);
+  for (int64_t i = 0; i < t.size(); ++i) t.set_float(i, 2 * rng.uniform() - 1);
+  return t;
+}
+
+// Loops of several kinds, large enough for two threads.
+Val add_loops(Val x) {
+  Builder& b = *x.builder;
+  const Val s = b.op("softmax", {x}, {{"axis", int64_t{-1}}});
+  const Val t = b.op("transpose", {s}, {{"perm", std::vector<int64_t>{1, 0}}});
+  return b.op("tanh", {b.op("add", {t, b.op("exp", {t})})});
+}
+
+ir::Graph loops() {
+  Builder b;
+  const Val x = b.input("x", {DType::f32, {300, 500}});
+  b.output("y", add_loops(x));
+  b.output("sum", b.op("reduce_sum", {x}, {{"axes", std::vector<int64_t>{0}}}));
+  return std::move(b).finish();
+}
+
+ir::Graph products() {
+  Builder b;
+  const Val x = b.input("x", {DType::f32, {300, 500}});
+  const Val h = b.op("relu", {b.op("matmul", {x, b.constant(random({500, 300}, 5))})});
+  const Val y = b.op("matmul", {h, b.op("tanh", {x})});  // nothing constant
+  b.output("y", add_loops(y));
+  return std::move(b).finish();
+}
+
+std::unique_ptr<runtime::Plan> compile(const ir::Graph& graph, int threads) {
+  return plan::compile(graph, *backend::cpu::make_target(), {.threads = threads});
+}
+
+TEST(EngineRuns, allocate_nothing) {
+  for (const int threads : {1, 2}) {
+    const auto plan = compile(loops(), threads);
+    const std::vector<Tensor> inputs{random({300, 500}, 1)};
+    std::vector<Tensor> outputs;
+    std::vector<std::byte*> places;
+    for (const runtime::Port& port : plan->outputs()) {
+      outputs.emplace_back(port.type, port.shape);
+      places.push_back(outputs.back().mutable_data());
+    }
+    plan->run_into(inputs, places);
+    const int64_t before = allocations;
+    for (int k = 0; k < 10; ++k) plan->run_into(inputs, places);
+    EXPECT_EQ(allocations - before, 0) << threads << " threads";
+    std::vector<Tensor> again = plan->run(inputs);
+    EXPECT_GT(allocations - before, 0) << "the counter does not count";
+    for (size_t k = 0; k < outputs.size(); ++k) EXPECT_TRUE(identical(outputs[k], again[k]));
+  }
+}
+
+TEST(EngineRuns, may_overlap) {
+  constexpr int callers = 4, rounds = 20;
+  for (const ir::Graph& graph : {loops(), products()})
+    for (const int threads : {1, 2}) {
+      const auto plan = compile(graph, threads);
+      std::vector<std::vector<Tensor>> inputs, expected;
+      for (int c = 0; c < callers; ++c) {
+        inputs.push_back({random({300, 500}, 10 + static_cast<uint64_t>(c))});
+        expected.push_back(plan->run(inputs.back()));
+      }
+      std::atomic<int> wrong{0};
+      std::vector<std::thread> running;
+      for (size_t c = 0; c < callers; ++c)
+        running.emplace_back([&, c] {
+          for (int round = 0; round < rounds; ++round) {
+            const std::vector<Tensor> found = plan->run(inputs[c]);
+            for (size_t k = 0; k < found.size(); ++k)
+              if (!identical(found[k], expected[c][k])) ++wrong;
+          }
+        });
+      for (std::thread& t : running) t.join();
+      EXPECT_EQ(wrong, 0) << threads << " threads";
+    }
+}
+
+}  // namespace
+}  // namespace tessera

@@ -71,12 +71,13 @@ def model_file(name, options):
 
 
 def inputs_file(model, options):
-    """The inputs beside the model, or a place of ours where Tessera writes them."""
+    """The inputs beside the model, or those that Tessera draws."""
     beside = model.with_name(f"{model.stem}.seed1.npz")
     if beside.exists():
         return beside
     place = options.folder / f"{model.stem}.inputs.npz"
     place.unlink(missing_ok=True)
+    Engine("tessera", model, place, 1, options).close()
     return place
 
 
@@ -154,8 +155,7 @@ def measure(engines, options, flush):
 
 def compare(name, threads, options, flush):
     """The row of one model with that many threads."""
-    row = {"model": pathlib.Path(name).stem if name.endswith(".onnx") else name,
-           "threads": threads, "batch": options.batch}
+    row = {"model": show_name(name), "threads": threads, "batch": options.batch}
     engines = {}
     try:
         model = model_file(name, options)
@@ -201,11 +201,33 @@ def figures_of(engines, options, flush):
     return found
 
 
+def add_common(parser):
+    """The options that startup.py shares."""
+    parser.add_argument("models", nargs="*")
+    parser.add_argument("--batch", default=1, type=int, help="of built-in models")
+    parser.add_argument("--json", metavar="FILE", type=pathlib.Path)
+    parser.add_argument("--timeout", default=600, type=float, help="seconds for an answer")
+    parser.add_argument("--build", default=ROOT / "build/release", type=pathlib.Path)
+    parser.add_argument("--folder", default=ROOT / "build/bench", type=pathlib.Path,
+                        help="for models, inputs and outputs")
+
+
+def finish(parser, options):
+    """Finds the programs and makes the folder."""
+    options.worker = options.build / "bench_worker"
+    options.tessera = options.build / "tessera"
+    for program in (options.worker, options.tessera):
+        if not os.access(program, os.X_OK):
+            parser.error(f"{program} is not there: build it with make")
+    options.folder.mkdir(parents=True, exist_ok=True)
+    options.cache = None
+    return options
+
+
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("models", nargs="*")
+    add_common(parser)
     parser.add_argument("--threads", default="1,2")
-    parser.add_argument("--batch", default=1, type=int, help="of built-in models")
     parser.add_argument("--engines", default="tessera,ort,openvino,torch",
                         help="also: imported (Tessera without rewriting)")
     parser.add_argument("--rounds", default=9, type=int)
@@ -216,23 +238,17 @@ def parse():
                         help="list N kernels of each model by what they lose")
     parser.add_argument("--repeats", default=5, type=int, help="runs of each kernel by itself")
     parser.add_argument("--no-loss", action="store_true")
-    parser.add_argument("--json", metavar="FILE", type=pathlib.Path)
-    parser.add_argument("--timeout", default=600, type=float, help="seconds for an answer")
-    parser.add_argument("--build", default=ROOT / "build/release", type=pathlib.Path)
-    parser.add_argument("--folder", default=ROOT / "build/bench", type=pathlib.Path,
-                        help="for models, inputs and outputs")
     options = parser.parse_args()
     options.engines = options.engines.split(",")
     unknown = set(options.engines) - {"tessera", "imported", *PEERS}
     if unknown:
         parser.error(f"unknown engine {', '.join(sorted(unknown))}")
-    options.worker = options.build / "bench_worker"
-    options.tessera = options.build / "tessera"
-    for program in (options.worker, options.tessera):
-        if not os.access(program, os.X_OK):
-            parser.error(f"{program} is not there: build it with make")
-    options.folder.mkdir(parents=True, exist_ok=True)
-    return options
+    return finish(parser, options)
+
+
+def show_name(name):
+    """A file without its folder; a built-in model as it is."""
+    return pathlib.Path(name).stem if name.endswith(".onnx") else name
 
 
 def built_in_models(options):

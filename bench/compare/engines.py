@@ -32,6 +32,7 @@ class Engine:
         else:
             command = [options.worker, model, inputs, str(threads)]
             command += ["--no-optimize"] if name == "imported" else []
+            command += ["--cache", options.cache] if options.cache else []
         processors = sorted(os.sched_getaffinity(0))[:threads]
         self._process = subprocess.Popen(
             list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tessera as one engine of bench/compare: a process that holds one compiled model and obeys lines
 // of JSON on stdin, one line of JSON as the answer to each (see engines.py).
-//     bench_worker MODEL INPUTS.npz THREADS [--no-optimize]
+//     bench_worker MODEL INPUTS.npz THREADS [--no-optimize] [--cache FOLDER]
 // Inputs that do not exist yet are drawn from seed 1 and written, for every engine to use.
 #include <sys/resource.h>
 
@@ -59,27 +59,38 @@ void add_launches(const runtime::Program& program, double repeat, json& list) {
 
 class Worker {
  public:
-  Worker(const std::string& model, const std::string& inputs_file, int threads, bool optimize)
+  Worker(const std::string& model, const std::string& inputs_file, int threads, bool optimize,
+         const std::string& cache_folder)
       : threads_(threads) {
     api::Options options;
     options.threads = threads;
+    const auto cache = std::make_shared<DiskCache>(DiskCacheOptions{.folder = cache_folder});
     const bool given = std::filesystem::exists(inputs_file);
     const api::NamedTensors known = given ? api::read_inputs(inputs_file) : api::NamedTensors{};
     const auto start = Clock::now();
     ir::Graph graph = api::load_model(model, options, known);
-    load_seconds_ = seconds_since(start);
+    import_seconds_ = seconds_since(start);
     inputs_ = given ? api::arrange_inputs(graph, known) : api::random_inputs(graph, 1);
     if (!given) api::write_outputs(inputs_file, api::name_inputs(graph, inputs_));
     const auto prepared = Clock::now();
     if (optimize) graph = api::optimize_quickly(graph, options);
-    plan_ = plan::compile(graph, *backend::cpu::make_target(), {.threads = threads});
-    compile_seconds_ = seconds_since(prepared);
+    optimize_seconds_ = seconds_since(prepared);
+    const auto optimized = Clock::now();
+    plan_ =
+        plan::compile(graph, *backend::cpu::make_target({.cache = cache}), {.threads = threads});
+    compile_seconds_ = seconds_since(optimized);
+    kernels_found_ = cache->hits();
+    kernels_compiled_ = cache->misses();
   }
 
   json ready() const {
-    return {{"load_s", load_seconds_ + compile_seconds_},
-            {"import_s", load_seconds_},
+    return {{"load_s", import_seconds_ + optimize_seconds_ + compile_seconds_},
+            {"import_s", import_seconds_},
+            {"optimize_s", optimize_seconds_},
             {"compile_s", compile_seconds_},
+            {"kernels_found", kernels_found_},
+            {"kernels_compiled", kernels_compiled_},
+            {"constant_bytes", plan_->constant_bytes()},
             {"arena_bytes", plan_->arena_bytes()}};
   }
 
@@ -147,7 +158,8 @@ class Worker {
   }
 
   int threads_;
-  double load_seconds_ = 0, compile_seconds_ = 0;
+  double import_seconds_ = 0, optimize_seconds_ = 0, compile_seconds_ = 0;
+  uint64_t kernels_found_ = 0, kernels_compiled_ = 0;
   std::vector<Tensor> inputs_;
   std::unique_ptr<runtime::Plan> plan_;
 };
@@ -155,9 +167,17 @@ class Worker {
 void answer(const json& object) { std::cout << object.dump() << std::endl; }
 
 int serve(int argc, char** argv) {
-  TESSERA_USER_CHECK(argc == 4 || (argc == 5 && std::string(argv[4]) == "--no-optimize"),
-                     "usage: bench_worker MODEL INPUTS.npz THREADS [--no-optimize]");
-  Worker worker(argv[1], argv[2], std::stoi(argv[3]), argc == 4);
+  bool optimize = true, usable = argc >= 4;
+  std::string cache_folder;
+  for (int k = 4; k < argc; ++k) {
+    const std::string option = argv[k];
+    if (option == "--no-optimize") optimize = false;
+    else if (option == "--cache" && k + 1 < argc) cache_folder = argv[++k];
+    else usable = false;
+  }
+  TESSERA_USER_CHECK(
+      usable, "usage: bench_worker MODEL INPUTS.npz THREADS [--no-optimize] [--cache FOLDER]");
+  Worker worker(argv[1], argv[2], std::stoi(argv[3]), optimize, cache_folder);
   answer(worker.ready());
   for (std::string line; std::getline(std::cin, line);) answer(worker.obey(json::parse(line)));
   return 0;

@@ -23,6 +23,11 @@ int64_t checked_mul(int64_t a, int64_t b) {
   return r;
 }
 
+void check_weight(int64_t weight) {
+  if (weight > max_weight)
+    fail_user(ErrorKind::unsupported, "a symbolic size has more than {} parts", max_weight);
+}
+
 std::strong_ordering compare(const std::vector<Atom>& a, const std::vector<Atom>& b) {
   return std::lexicographical_compare_three_way(a.begin(), a.end(), b.begin(), b.end());
 }
@@ -31,6 +36,7 @@ std::strong_ordering compare(const std::vector<Atom>& a, const std::vector<Atom>
 
 Expr make_atom(Atom atom) {
   Expr e;
+  e.weight_ = atom.weight;
   e.terms_.push_back({1, {std::move(atom)}});
   return e;
 }
@@ -88,12 +94,18 @@ void Expr::add_term(const Term& term) {
   auto at = std::lower_bound(terms_.begin(), terms_.end(), term, [](const Term& a, const Term& b) {
     return compare(a.factors, b.factors) < 0;
   });
+  int64_t weight = 0;
+  for (const Atom& f : term.factors) weight += f.weight;
   if (at == terms_.end() || !(at->factors == term.factors)) {
+    check_weight(weight_ + weight);
+    weight_ += weight;
     terms_.insert(at, term);
     return;
   }
   at->coefficient = checked_add(at->coefficient, term.coefficient);
-  if (at->coefficient == 0) terms_.erase(at);
+  if (at->coefficient != 0) return;
+  terms_.erase(at);
+  weight_ -= weight;
 }
 
 Expr Expr::operator+(const Expr& o) const {
@@ -146,8 +158,8 @@ void split_divisible(const Expr& a, const Expr& b, Expr& quotient, Expr& rest) {
     Expr whole(term.coefficient);
     for (const Atom& f : term.factors) whole = whole * make_atom(f);
     if (auto d = b.constant()) {
-      if (term.coefficient % *d == 0) {
-        Expr part(term.coefficient / *d);
+      if (modulo(term.coefficient, *d) == 0) {
+        Expr part(floor_div(term.coefficient, *d));
         for (const Atom& f : term.factors) part = part * make_atom(f);
         quotient = quotient + part;
         continue;
@@ -156,7 +168,7 @@ void split_divisible(const Expr& a, const Expr& b, Expr& quotient, Expr& rest) {
       // b is one monomial: divide when its factors are contained in the term's.
       const Term& divisor = b.terms()[0];
       std::vector<Atom> left = term.factors;
-      bool contained = term.coefficient % divisor.coefficient == 0;
+      bool contained = modulo(term.coefficient, divisor.coefficient) == 0;
       for (const Atom& f : divisor.factors) {
         auto at = std::find(left.begin(), left.end(), f);
         if (at == left.end()) {
@@ -166,7 +178,7 @@ void split_divisible(const Expr& a, const Expr& b, Expr& quotient, Expr& rest) {
         left.erase(at);
       }
       if (contained) {
-        Expr part(term.coefficient / divisor.coefficient);
+        Expr part(floor_div(term.coefficient, divisor.coefficient));
         for (const Atom& f : left) part = part * make_atom(f);
         quotient = quotient + part;
         continue;
@@ -176,14 +188,16 @@ void split_divisible(const Expr& a, const Expr& b, Expr& quotient, Expr& rest) {
   }
 }
 
+}  // namespace
+
 Expr operation(AtomKind kind, const Expr& a, const Expr& b) {
   Atom atom;
   atom.kind = kind;
+  atom.weight = 1 + a.weight_ + b.weight_;
+  check_weight(atom.weight);
   atom.args = {a, b};
   return make_atom(std::move(atom));
 }
-
-}  // namespace
 
 Expr floor_div(const Expr& a, const Expr& b) {
   if (b.is_constant() && b.constant_part() == 0)
@@ -194,7 +208,7 @@ Expr floor_div(const Expr& a, const Expr& b) {
   if (!b.is_constant()) {
     // A sum as divisor: a = c·b for a constant c.
     if (!b.terms().empty() && a.terms().size() == b.terms().size()) {
-      const int64_t c = a.terms()[0].coefficient / b.terms()[0].coefficient;
+      const int64_t c = floor_div(a.terms()[0].coefficient, b.terms()[0].coefficient);
       if (a == Expr(c) * b) return c;
     }
   }

@@ -15,9 +15,15 @@ namespace tessera::sym {
 
 struct Term;
 struct Atom;
+enum class AtomKind : uint8_t { symbol, floor_div, modulo, minimum, maximum };
+
+/// Atoms of one expression, those inside of atoms too. Real sizes have less than ten; products of
+/// sums and nested minima of hostile models would grow exponentially.
+inline constexpr int64_t max_weight = 4096;
 
 /// Integer-valued expression: constant + Σ coefficient · product of atoms. A value type.
-/// Arithmetic throws UserError(invalid_input) when a coefficient overflows 64 bits.
+/// Arithmetic throws UserError(invalid_input) when a coefficient overflows 64 bits, and
+/// UserError(unsupported) when the result has more than max_weight atoms.
 class Expr {
  public:
   Expr(int64_t constant = 0);  // implicit: dimensions are often numbers
@@ -55,19 +61,20 @@ class Expr {
 
  private:
   friend Expr make_atom(Atom atom);
+  friend Expr operation(AtomKind kind, const Expr& a, const Expr& b);
   void add_term(const Term& term);
 
   int64_t constant_ = 0;
+  int64_t weight_ = 0;       ///< of all terms
   std::vector<Term> terms_;  ///< sorted by factors, no zero coefficients, no equal factor lists
 };
-
-enum class AtomKind : uint8_t { symbol, floor_div, modulo, minimum, maximum };
 
 /// An indivisible factor: a symbol, or an operation that is no polynomial.
 struct Atom {
   AtomKind kind = AtomKind::symbol;
   std::string name;        ///< of a symbol
   std::vector<Expr> args;  ///< two, of an operation
+  int64_t weight = 1;      ///< itself and the atoms inside
   bool operator==(const Atom& other) const;
   std::strong_ordering operator<=>(const Atom& other) const;
 };

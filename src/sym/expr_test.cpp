@@ -43,6 +43,23 @@ TEST(Sym, refuses_division_by_zero_and_overflow) {
 }
 
 // A random expression and its value under N = a, M = b stay equal through every operation.
+TEST(Sym, refuses_what_grows_without_bound) {
+  const auto square_until_refused = [](Expr e) {
+    for (int k = 0; k < 100; ++k) e = e * (e + m);
+  };
+  const auto nest_until_refused = [](Expr e) {
+    for (int k = 0; k < 100; ++k) e = min(e * n, floor_div(e, n + 1) + m);
+  };
+  EXPECT_THROW(square_until_refused(n), UserError);
+  EXPECT_THROW(nest_until_refused(n), UserError);
+}
+
+TEST(Sym, refuses_overflow_of_division) {
+  const Expr least = Expr(INT64_MIN) * n;
+  EXPECT_THROW(floor_div(least, -1), UserError);
+  EXPECT_THROW(floor_div(least + m, -1 * n), UserError);
+}
+
 TEST(Sym, agrees_with_integers) {
   const uint64_t seed = 7;
   Rng rng(seed);

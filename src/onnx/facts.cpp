@@ -21,11 +21,15 @@ std::optional<int64_t> value_bytes(const ir::ValueType& type) {
 
 double graph_steps(const ir::Graph& graph);
 
-// Scalar steps of one node; infinite when it must not be evaluated.
+// Scalar steps of one node, with those of preparing the evaluation; infinite when it must not be
+// evaluated.
 double node_steps(const ops::OpDef& def, const ops::InputTypes& types, const ir::Node& node) {
   constexpr double never = 1e300;
   if (def.impure || !node.regions.empty()) return never;
-  if (def.meaning) return evaluation_steps(ops::instantiate(def, types, node.attrs));
+  if (def.meaning) {
+    const ir::Meaning meaning = ops::instantiate(def, types, node.attrs);
+    return evaluation_steps(meaning) + prepared_steps * static_cast<double>(meaning.pool->size());
+  }
   if (def.decompose) return graph_steps(ops::decompose(def, types, node.attrs));
   if (def.name == "constant" || def.name == "input") return 0;
   if (def.structural || !def.opaque->evaluate) return never;
@@ -51,10 +55,11 @@ double graph_steps(const ir::Graph& graph) {
 using Symbols = std::vector<std::optional<SymbolicTensor>>;
 
 Symbols track_node(const ops::OpDef& def, const ops::InputTypes& types, const ir::AttrMap& attrs,
-                   const std::vector<const SymbolicTensor*>& inputs);
+                   const std::vector<const SymbolicTensor*>& inputs, double& steps);
 
 // The same through a decomposition, node by node.
-Symbols track_graph(const ir::Graph& graph, const std::vector<const SymbolicTensor*>& inputs) {
+Symbols track_graph(const ir::Graph& graph, const std::vector<const SymbolicTensor*>& inputs,
+                    double& steps) {
   std::vector<Symbols> values(graph.node_count());
   for (size_t k = 0; k < inputs.size(); ++k)
     if (inputs[k]) values[graph.inputs()[k]] = {*inputs[k]};
@@ -71,8 +76,8 @@ Symbols track_graph(const ir::Graph& graph, const std::vector<const SymbolicTens
       const bool known = v.present() && v.index < values[v.node].size() && values[v.node][v.index];
       arguments.push_back(known ? &*values[v.node][v.index] : nullptr);
     }
-    values[id] =
-        track_node(ops::registry().get(n.op), ops::input_types(graph, n), n.attrs, arguments);
+    values[id] = track_node(ops::registry().get(n.op), ops::input_types(graph, n), n.attrs,
+                            arguments, steps);
   }
   Symbols results;
   for (const ir::GraphOutput& o : graph.outputs())
@@ -83,13 +88,14 @@ Symbols track_graph(const ir::Graph& graph, const std::vector<const SymbolicTens
 }
 
 Symbols track_node(const ops::OpDef& def, const ops::InputTypes& types, const ir::AttrMap& attrs,
-                   const std::vector<const SymbolicTensor*>& inputs) {
-  if (def.meaning) return evaluate_symbolic(ops::instantiate(def, types, attrs), inputs);
-  if (!def.decompose) return {};
+                   const std::vector<const SymbolicTensor*>& inputs, double& steps) {
+  if (def.meaning) return evaluate_symbolic(ops::instantiate(def, types, attrs), inputs, steps);
+  const auto is_known = [](const SymbolicTensor* tensor) { return tensor != nullptr; };
+  if (!def.decompose || std::none_of(inputs.begin(), inputs.end(), is_known)) return {};
   std::vector<const SymbolicTensor*> present;
   for (size_t k = 0; k < types.size(); ++k)
     if (types[k]) present.push_back(inputs[k]);
-  return track_graph(ops::decompose(def, types, attrs), present);
+  return track_graph(ops::decompose(def, types, attrs), present, steps);
 }
 
 }  // namespace
@@ -140,13 +146,16 @@ void Facts::derive(ir::NodeId id) {
 bool Facts::fold(const ir::Node& node, ir::NodeId id) {
   std::vector<Tensor> inputs;
   bool assumed = false;
+  double steps = 0;
   for (ir::Value v : node.inputs) {
     const Tensor* tensor = this->tensor(v, true);
     if (v.present() && tensor == nullptr) return false;
     const Fact* fact = find(v);
     assumed = assumed || (fact != nullptr && fact->assumed);
     inputs.push_back(tensor ? *tensor : Tensor{});
+    steps += static_cast<double>(inputs.back().size());  // the evaluator widens what it reads
   }
+  if (steps > max_fold_steps) return false;
   int64_t bytes = 0;
   for (const ir::ValueType& type : node.outputs) {
     const auto size = value_bytes(type);
@@ -155,7 +164,7 @@ bool Facts::fold(const ir::Node& node, ir::NodeId id) {
   }
   const ops::OpDef& def = ops::registry().get(node.op);
   const ops::InputTypes types = ops::input_types(builder_->graph(), node);
-  const double steps = node_steps(def, types, node);
+  steps += node_steps(def, types, node);
   if (steps > max_fold_steps || steps > budget_->steps || bytes > budget_->bytes) return false;
   budget_->steps -= steps;
   budget_->bytes -= bytes;
@@ -176,7 +185,7 @@ bool Facts::track(const ir::Node& node, ir::NodeId id) {
     small = small || (bytes && *bytes <= max_symbolic_elements * 8);
   }
   const ops::OpDef& def = ops::registry().get(node.op);
-  if (!small || def.impure || !node.regions.empty()) return false;
+  if (!small || budget_->symbolic_steps <= 0 || def.impure || !node.regions.empty()) return false;
   std::vector<std::optional<SymbolicTensor>> known;
   std::vector<const SymbolicTensor*> inputs;
   bool assumed = false;
@@ -187,7 +196,7 @@ bool Facts::track(const ir::Node& node, ir::NodeId id) {
   }
   for (const auto& k : known) inputs.push_back(k ? &*k : nullptr);
   const ops::InputTypes types = ops::input_types(builder_->graph(), node);
-  Symbols results = track_node(def, types, node.attrs, inputs);
+  Symbols results = track_node(def, types, node.attrs, inputs, budget_->symbolic_steps);
   for (uint32_t k = 0; k < results.size(); ++k) {
     if (!results[k]) continue;
     std::optional<Tensor> constant = results[k]->constant();

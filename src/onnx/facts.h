@@ -19,10 +19,11 @@ struct Fact {
   bool assumed = false;  ///< follows from a graph input's value that the caller gave
 };
 
-/// Work left for folding, shared by all graphs of one import.
+/// Work left for folding and for symbolic tracking, shared by all graphs of one import.
 struct FoldBudget {
   double steps;
   int64_t bytes;
+  double symbolic_steps;
 };
 
 /// Follows a growing graph and derives facts by the operators' own meanings.

@@ -230,6 +230,57 @@ TEST(Import, bounds_nesting_and_recursion) {
   expect_refusal(recursive.output("z"), "nested more than 64 deep");
 }
 
+// Two calls at each of `depth` levels, and `op` at the bottom.
+TestModel doubling(const std::string& op, const std::vector<std::string>& inputs, int depth) {
+  TestModel m;
+  m.proto.add_opset_import()->set_domain("local");
+  m.proto.mutable_opset_import(1)->set_version(1);
+  for (int k = 0; k < depth; ++k) {
+    pb::FunctionProto& f = *m.proto.add_functions();
+    f.set_name(fmt::format("f{}", k));
+    f.set_domain("local");
+    for (const std::string& name : inputs) f.add_input(name);
+    f.add_output("y");
+    for (const char* result : {"y", "unused"}) {
+      pb::NodeProto& call = *f.add_node();
+      call.set_op_type(k + 1 < depth ? fmt::format("f{}", k + 1) : op);
+      if (k + 1 < depth) call.set_domain("local");
+      for (const std::string& name : inputs) call.add_input(name);
+      call.add_output(result);
+    }
+  }
+  m.node("f0", inputs, {"z"}).set_domain("local");
+  m.output("z");
+  return m;
+}
+
+TEST(Import, bounds_what_functions_expand_into) {
+  TestModel many = doubling("Relu", {"x"}, 40);
+  expect_refusal(many.input("x", {2}), "the model has more than");
+  // Fewer nodes, each of which is much work.
+  TestModel heavy = doubling("LSTM", {"x", "w", "r"}, 40);
+  for (auto& node : *heavy.proto.mutable_functions(39)->mutable_node())
+    set_int(node, "hidden_size", 3);
+  heavy.input("x", {5, 2, 4}).input("w", {1, 12, 4}).input("r", {1, 12, 3});
+  expect_refusal(heavy, "the model expands too far");
+}
+
+// Sizes that square themselves are not tracked to the end, and harm nothing.
+TEST(Import, bounds_symbolic_sizes) {
+  TestModel m;
+  m.input("x", {"N", "M"}).integers("swap", {1, 0}, {2}).integers("one", {1, 3}, {2});
+  m.node("Shape", {"x"}, {"s0"});
+  for (int k = 0; k < 100; ++k) {
+    const std::string s = fmt::format("s{}", k), a = fmt::format("a{}", k);
+    m.node("Gather", {s, "swap"}, {a + "g"});
+    m.node("Add", {a + "g", "one"}, {a});
+    m.node("Mul", {s, a}, {fmt::format("s{}", k + 1)});
+  }
+  m.output("s100");
+  const ir::Graph graph = import_model_bytes(m.bytes(), {}, {});
+  EXPECT_GT(graph.node_count(), 100u);
+}
+
 class ExternalData : public ::testing::Test {
  protected:
   void SetUp() override {

@@ -79,6 +79,7 @@ Importer::Importer(pb::ModelProto& model, const std::string& folder, const Impor
     function_opsets_.emplace(&f, std::move(opsets));
     stated_nodes_ += f.node_size();
   }
+  budget_.steps += max_fold_steps_per_node * static_cast<double>(stated_nodes_);
 }
 
 int Importer::opset(const Frame& frame, const std::string& domain) const {
@@ -231,11 +232,21 @@ void Importer::check_types(const Target& target, ir::NodeId first) const {
     }
 }
 
+void Importer::count_work(Target& target) {
+  work_ += target.builder.work() - target.counted_work;
+  target.counted_work = target.builder.work();
+  const int64_t limit = max_work + max_work_per_node * stated_nodes_;
+  TESSERA_USER_CHECK(work_ <= limit,
+                     "the model expands too far: its types need more than {} expression nodes",
+                     limit);
+}
+
 void Importer::import_nodes(Frame& frame, const Nodes& nodes) {
   for (const pb::NodeProto& node : nodes) {
     try {
       // Functions that call each other twice double the work at every level.
-      const int64_t limit = std::min(max_nodes, max_inlined_nodes + 16 * stated_nodes_);
+      const int64_t limit =
+          std::min(max_nodes, max_inlined_nodes + max_inlined_per_node * stated_nodes_);
       TESSERA_USER_CHECK(++node_count_ <= limit, "the model has more than {} nodes", limit);
       import_node(frame, node);
     } catch (const UserError& e) {
@@ -284,13 +295,14 @@ void Importer::import_by_record(Frame& frame, const pb::NodeProto& node) {
   const auto first = static_cast<ir::NodeId>(frame.target->builder.graph().node_count());
   std::vector<ops::Val> results =
       ref.form->import ? ref.form->import(context) : context.import_by_default(*ref.def, *ref.form);
+  if (options_.inferred_nodes) ++*options_.inferred_nodes;
   finish_node(frame, node, first, results);
 }
 
 void Importer::finish_node(Frame& frame, const pb::NodeProto& node, ir::NodeId first,
                            const std::vector<ops::Val>& results) {
   ir::GraphBuilder& graph = frame.target->builder.raw();
-  if (options_.inferred_nodes) ++*options_.inferred_nodes;
+  count_work(*frame.target);
   check_types(*frame.target, first);
   for (int k = 0; k < node.output_size(); ++k) {
     const auto at = static_cast<size_t>(k);

@@ -27,7 +27,8 @@ struct Target {
       : builder(std::move(name)), facts(builder, budget), outer(around) {}
   ops::Builder builder;
   Facts facts;
-  Target* outer;  ///< of a region: the graph around it
+  Target* outer;             ///< of a region: the graph around it
+  int64_t counted_work = 0;  ///< of builder.work(): what the importer has counted
   /// Of a region: the outer values that became its inputs, in order, and the inputs.
   std::vector<ops::Val> captures = {};
   std::vector<ir::Value> captured_as = {};
@@ -101,18 +102,21 @@ class Importer {
   void finish_node(Frame& frame, const pb::NodeProto& node, ir::NodeId first,
                    const std::vector<ops::Val>& results);
   void check_types(const Target& target, ir::NodeId first) const;
+  /// Throws when the model, small as it is, expands into too much work.
+  void count_work(Target& target);
   sym::Expr dimension(const pb::TensorShapeProto::Dimension& dim, const std::string& value,
                       int axis);
 
   pb::ModelProto& model_;
   const ImportOptions& options_;
   ExternalFiles files_;
-  FoldBudget budget_{max_fold_steps_total, max_fold_bytes_total};
+  FoldBudget budget_{max_fold_steps_total, max_fold_bytes_total, max_symbolic_steps_total};
   OpsetMap opsets_;
   std::map<std::string, const pb::FunctionProto*> functions_;
   std::map<const pb::FunctionProto*, OpsetMap> function_opsets_;
   std::map<std::string, std::string> symbols_;  ///< our symbol -> the model's dim_param
   int64_t node_count_ = 0;                      ///< imported so far
+  int64_t work_ = 0;                            ///< expression nodes made, in all targets
   int64_t stated_nodes_ = 0;                    ///< of the graph and of the functions, each once
 };
 

@@ -67,13 +67,14 @@ std::optional<bool> compare(Prim prim, const sym::Expr& a, const sym::Expr& b) {
 
 class SymbolicWalker {
  public:
-  SymbolicWalker(const ir::ExprPool& pool, const std::vector<const SymbolicTensor*>& inputs)
-      : pool_(pool), inputs_(inputs) {}
+  SymbolicWalker(const ir::ExprPool& pool, const std::vector<const SymbolicTensor*>& inputs,
+                 double& budget)
+      : pool_(pool), inputs_(inputs), budget_(budget) {}
 
   std::vector<int64_t> output_index;
 
   Result eval(ExprId id) {
-    if (++steps_ > max_steps) return std::nullopt;
+    if (++steps_ > max_steps || --budget_ < 0) return std::nullopt;
     const ExprNode& n = pool_.node(id);
     switch (n.kind) {
       case ExprKind::constant:
@@ -237,16 +238,18 @@ class SymbolicWalker {
   const std::vector<const SymbolicTensor*>& inputs_;
   std::unordered_map<uint32_t, int64_t> bound_;
   int64_t steps_ = 0;
+  double& budget_;
 };
 
 std::optional<SymbolicTensor> evaluate_output(const ir::Meaning& meaning, size_t k,
-                                              const std::vector<const SymbolicTensor*>& inputs) {
+                                              const std::vector<const SymbolicTensor*>& inputs,
+                                              double& steps) {
   const ir::ValueType type = meaning.output_type(k);
   const auto shape = sym::constants(type.shape);
   const auto count = shape ? element_count(*shape) : std::nullopt;
   if (!count || *count > max_symbolic_elements) return std::nullopt;
   SymbolicTensor result{type.dtype, *shape, {}};
-  SymbolicWalker walker(*meaning.pool, inputs);
+  SymbolicWalker walker(*meaning.pool, inputs, steps);
   walker.output_index.assign(shape->size(), 0);
   for (int64_t i = 0; i < *count; ++i) {
     Result value = walker.eval(meaning.outputs[k].body.id);
@@ -291,11 +294,11 @@ std::optional<Tensor> SymbolicTensor::constant() const {
 }
 
 std::vector<std::optional<SymbolicTensor>> evaluate_symbolic(
-    const ir::Meaning& meaning, const std::vector<const SymbolicTensor*>& inputs) {
+    const ir::Meaning& meaning, const std::vector<const SymbolicTensor*>& inputs, double& steps) {
   std::vector<std::optional<SymbolicTensor>> results(meaning.outputs.size());
   for (size_t k = 0; k < results.size(); ++k) {
     try {
-      results[k] = evaluate_output(meaning, k, inputs);
+      results[k] = evaluate_output(meaning, k, inputs, steps);
     } catch (const UserError&) {
       results[k].reset();  // symbolic arithmetic overflowed: the value is not known
     }

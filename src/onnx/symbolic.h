@@ -33,9 +33,10 @@ struct SymbolicTensor {
 
 /// Outputs of one instance, as far as they follow from the known inputs; `inputs[k]` is null where
 /// nothing is known. An output that depends on an unknown element, that is larger than
-/// max_symbolic_elements or that needs a case distinction on symbols is missing.
+/// max_symbolic_elements or that needs a case distinction on symbols is missing, and so is every
+/// one once `steps`, from which the work is taken, is used up.
 std::vector<std::optional<SymbolicTensor>> evaluate_symbolic(
-    const ir::Meaning& meaning, const std::vector<const SymbolicTensor*>& inputs);
+    const ir::Meaning& meaning, const std::vector<const SymbolicTensor*>& inputs, double& steps);
 
 /// Scalar steps that evaluating all outputs takes; infinite when a size is symbolic.
 double evaluation_steps(const ir::Meaning& meaning);

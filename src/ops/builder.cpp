@@ -57,7 +57,7 @@ std::vector<Val> Builder::op_n(std::string_view op, std::vector<Val> inputs, ir:
   }
   try {
     check_signature(def, inputs.size(), attrs);
-    node.outputs = infer(def, types, attrs, regions, values);
+    node.outputs = infer(def, types, attrs, regions, values, &work_);
   } catch (const UserError& e) {
     if (name.empty()) throw;
     throw UserError(e.kind(), fmt::format("node '{}': {}", name, e.what()));

@@ -54,9 +54,14 @@ class Builder {
   ir::GraphBuilder& raw() { return graph_; }
   const ir::Graph& graph() const { return graph_.graph(); }
   ir::Graph finish() && { return std::move(graph_).finish(); }
+  /// Expression nodes that inference has made so far (see infer in registry.h).
+  int64_t work() const { return work_; }
+  /// Counts what another builder made for this one, for instance a region.
+  void add_work(int64_t work) { work_ += work; }
 
  private:
   ir::GraphBuilder graph_;
+  int64_t work_ = 0;
 };
 
 // Arithmetic with NumPy broadcasting; a number takes the other operand's type.

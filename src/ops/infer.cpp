@@ -52,7 +52,7 @@ ir::Meaning instantiate(const ir::Graph& graph, const ir::Node& node) {
 }
 
 ir::Graph decompose(const OpDef& def, const InputTypes& inputs, const ir::AttrMap& attrs,
-                    std::span<const std::shared_ptr<const ir::Graph>> regions) {
+                    std::span<const std::shared_ptr<const ir::Graph>> regions, int64_t* work) {
   TESSERA_CHECK(def.decompose, "{} has no decomposition", def.name);
   Builder builder(def.name);
   std::vector<Val> arguments;
@@ -64,6 +64,7 @@ ir::Graph decompose(const OpDef& def, const InputTypes& inputs, const ir::AttrMa
   Decomposition context(def, attrs, builder, std::move(arguments),
                         {regions.begin(), regions.end()});
   const std::vector<Val> results = def.decompose(context);
+  if (work) *work += builder.work();
   for (size_t k = 0; k < results.size(); ++k) builder.output(fmt::format("out{}", k), results[k]);
   return std::move(builder).finish();
 }
@@ -89,7 +90,8 @@ void check_present(const OpDef& def, const InputTypes& inputs) {
 std::vector<ir::ValueType> infer(const OpDef& def, const InputTypes& inputs,
                                  const ir::AttrMap& attrs,
                                  std::span<const std::shared_ptr<const ir::Graph>> regions,
-                                 std::span<const Tensor* const> values) {
+                                 std::span<const Tensor* const> values, int64_t* work) {
+  if (work) ++*work;
   for (size_t k = 0; k < inputs.size(); ++k)
     TESSERA_USER_CHECK(inputs[k] == nullptr || !inputs[k]->opaque || def.name == "barrier",
                        "{}: the type of input {} is unknown", def.name, k);
@@ -103,9 +105,10 @@ std::vector<ir::ValueType> infer(const OpDef& def, const InputTypes& inputs,
   std::vector<ir::ValueType> types;
   if (def.meaning) {
     const ir::Meaning meaning = instantiate(def, inputs, attrs);
+    if (work) *work += static_cast<int64_t>(meaning.pool->size());
     for (size_t k = 0; k < meaning.outputs.size(); ++k) types.push_back(meaning.output_type(k));
   } else {
-    const ir::Graph body = decompose(def, inputs, attrs, regions);
+    const ir::Graph body = decompose(def, inputs, attrs, regions, work);
     for (const ir::GraphOutput& o : body.outputs()) types.push_back(body.type(o.value));
   }
   return types;

@@ -46,17 +46,20 @@ ir::Meaning instantiate(const OpDef& def, const InputTypes& inputs, const ir::At
 ir::Meaning instantiate(const ir::Graph& graph, const ir::Node& node);
 
 /// The decomposition of one instance as a graph whose inputs are the present inputs in order.
-/// REQUIRES: def.decompose.
+/// REQUIRES: def.decompose. Adds to `work`, if given, as infer does.
 ir::Graph decompose(const OpDef& def, const InputTypes& inputs, const ir::AttrMap& attrs,
-                    std::span<const std::shared_ptr<const ir::Graph>> regions = {});
+                    std::span<const std::shared_ptr<const ir::Graph>> regions = {},
+                    int64_t* work = nullptr);
 ir::Graph decompose(const ir::Graph& graph, const ir::Node& node);
 
 /// Output types of one instance. `values` (may be empty) are known input values, for operators
-/// whose shape depends on data.
+/// whose shape depends on data. `work`, if given, grows by the expression nodes that this made: the
+/// time that inference takes is in proportion.
 std::vector<ir::ValueType> infer(const OpDef& def, const InputTypes& inputs,
                                  const ir::AttrMap& attrs,
                                  std::span<const std::shared_ptr<const ir::Graph>> regions = {},
-                                 std::span<const Tensor* const> values = {});
+                                 std::span<const Tensor* const> values = {},
+                                 int64_t* work = nullptr);
 
 /// Throws UserError if the node states an attribute that the record lacks, or one of another kind,
 /// or a wrong number of inputs.

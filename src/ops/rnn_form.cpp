@@ -139,6 +139,7 @@ std::vector<Val> run_direction(Decomposition& d, const RnnCell& cell, const Dire
                     {"scans", int64_t{mask.present() ? 2 : 1}},
                     {"length", ir::Dims{way.projected.dim(0)}}};
   if (way.reverse) attrs.emplace("reverse", int64_t{1});
+  d.builder().add_work(body.work());
   auto region = std::make_shared<const ir::Graph>(std::move(body).finish());
   return d.builder().op_n("scan", arguments, attrs, {region});
 }

@@ -54,10 +54,16 @@ Val scan_moved(Val x, int from, int to, bool flip) {
       {{"axes", one(to)}, {"starts", one(-1)}, {"ends", one(INT64_MIN)}, {"steps", one(-1)}});
 }
 
-// The sequences are the arguments after the states; `types` are those of the body's inputs.
-std::vector<Val> scan_with_body(OnnxImport& c, std::vector<Val> arguments,
-                                const std::vector<ir::ValueType>& types, int states,
-                                const sym::Expr& length) {
+// The sequences, with the steps along axis 0, are the arguments after the states.
+std::vector<Val> scan_with_body(OnnxImport& c, std::vector<Val> arguments, int states) {
+  std::vector<ir::ValueType> types;
+  sym::Expr length;
+  for (const Val& v : arguments) {
+    types.push_back(v.type());
+    if (static_cast<int>(types.size()) <= states) continue;
+    length = v.dim(0);
+    types.back().shape.erase(types.back().shape.begin());
+  }
   const int64_t scans = static_cast<int64_t>(types.size()) - states;
   const auto body = c.attr_graph("body", types, arguments);
   return c.builder().op_n(
@@ -65,11 +71,16 @@ std::vector<Val> scan_with_body(OnnxImport& c, std::vector<Val> arguments,
       {{"states", int64_t{states}}, {"scans", scans}, {"length", ir::Dims{length}}}, {body});
 }
 
+// How many of the inputs are sequences: the last ones.
+int scan_input_count(OnnxImport& c, int inputs) {
+  const int64_t scans = c.attr_int("num_scan_inputs", 0);
+  if (scans < 1 || scans > inputs) c.fail("num_scan_inputs does not fit the inputs");
+  return static_cast<int>(scans);
+}
+
 // Sequences are turned so that their steps run forward along axis 0; results are turned back.
 std::vector<Val> import_scan(OnnxImport& c) {
-  const auto scans = static_cast<int>(c.attr_int("num_scan_inputs", 0));
-  const int states = c.input_count() - scans;
-  if (scans < 1 || states < 0) c.fail("num_scan_inputs does not fit the inputs");
+  const int states = c.input_count() - scan_input_count(c, c.input_count());
   const auto choice = [&](const char* name, int k) {
     const auto values = c.attr_ints(name, {});
     if (values.empty()) return int64_t{0};
@@ -77,8 +88,6 @@ std::vector<Val> import_scan(OnnxImport& c) {
     return values[static_cast<size_t>(k)];
   };
   std::vector<Val> arguments;
-  std::vector<ir::ValueType> types;
-  sym::Expr length;
   for (int k = 0; k < c.input_count(); ++k) {
     Val v = c.input(k);
     if (!v.present()) c.fail("an input is missing");
@@ -86,13 +95,10 @@ std::vector<Val> import_scan(OnnxImport& c) {
       const int axis =
           normalize_axis(choice("scan_input_axes", k - states), v.rank(), "Scan: axes");
       v = scan_moved(v, axis, 0, choice("scan_input_directions", k - states) != 0);
-      length = v.dim(0);
     }
     arguments.push_back(v);
-    types.push_back(v.type());
-    if (k >= states) types.back().shape.erase(types.back().shape.begin());
   }
-  std::vector<Val> results = scan_with_body(c, std::move(arguments), types, states, length);
+  std::vector<Val> results = scan_with_body(c, std::move(arguments), states);
   for (int k = states; k < static_cast<int>(results.size()); ++k) {
     Val& v = results[static_cast<size_t>(k)];
     const int axis = normalize_axis(choice("scan_output_axes", k - states), v.rank(), "Scan: axes");
@@ -103,25 +109,19 @@ std::vector<Val> import_scan(OnnxImport& c) {
 
 // Before operator set 9 inputs had a batch axis first, and the first input held the lengths.
 std::vector<Val> import_scan_8(OnnxImport& c) {
-  const auto scans = static_cast<int>(c.attr_int("num_scan_inputs", 0));
+  const int scans = scan_input_count(c, c.input_count() - 1);
   const int states = c.input_count() - 1 - scans;
   if (c.has_input(0)) c.unsupported("sequence_lens");
-  if (scans < 1 || states < 0) c.fail("num_scan_inputs does not fit the inputs");
   for (int64_t d : c.attr_ints("directions", {}))
     if (d != 0) c.unsupported("reversed sequences before operator set 9");
   std::vector<Val> arguments;
-  std::vector<ir::ValueType> types;
-  sym::Expr length;
   for (int k = 0; k < states + scans; ++k) {
     Val v = c.input(k + 1);
     if (!v.present() || v.rank() < (k < states ? 1 : 2)) c.fail("an input has too few axes");
     if (v.dim(0) != sym::Expr(1)) c.unsupported("a batch");
     arguments.push_back(squeeze(v, {0}));
-    types.push_back(arguments.back().type());
-    if (k >= states) length = types.back().shape[0];
-    if (k >= states) types.back().shape.erase(types.back().shape.begin());
   }
-  std::vector<Val> results = scan_with_body(c, std::move(arguments), types, states, length);
+  std::vector<Val> results = scan_with_body(c, std::move(arguments), states);
   for (Val& v : results) v = unsqueeze(v, {0});
   return results;
 }

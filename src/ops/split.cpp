@@ -52,9 +52,9 @@ std::vector<Val> import_split_2(OnnxImport& c) {
 
 std::vector<Val> import_split_13(OnnxImport& c) {
   if (c.has_input(1)) return import_split(c, c.dims(1), 0);
-  const auto parts = static_cast<int>(c.attr_int("num_outputs", c.output_count()));
-  if (parts != c.output_count()) c.fail("num_outputs differs from the number of outputs");
-  return import_split(c, {}, parts);
+  if (c.attr_int("num_outputs", c.output_count()) != c.output_count())
+    c.fail("num_outputs differs from the number of outputs");
+  return import_split(c, {}, c.output_count());
 }
 
 void export_split(OnnxExport& c) {

@@ -3,10 +3,12 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <fstream>
+#include <filesystem>
 #include <iostream>
 #include <new>
+#include <vector>
 
+#include "base/archive.h"
 #include "base/check.h"
 #include "base/version.h"
 #include "cli/command.h"
@@ -24,17 +26,37 @@ int report_user_error(const UserError& e) {
   return e.kind() == ErrorKind::missing_resource ? exit_resource : exit_user;
 }
 
-// A defect of Tessera: what is needed to see it again goes into a file.
+// Larger files are named in the report instead.
+constexpr uint64_t max_attached = uint64_t{1} << 30;
+
+// A defect of Tessera: what is needed to see it again goes into one file, with the model and every
+// other file that the command line names.
 int report_internal_error(const std::string& what, int argc, char** argv) {
-  const std::string path = "tessera-repro-" + std::to_string(getpid()) + ".txt";
-  std::ofstream file(path);
-  file << "tessera " << version() << "\ncommand:";
-  for (int k = 0; k < argc; ++k) file << ' ' << argv[k];
-  file << "\nerror: " << what << '\n';
-  file.close();
+  namespace fs = std::filesystem;
+  std::string report = fmt::format("tessera {}\ncommand:", version());
+  for (int k = 0; k < argc; ++k) report += fmt::format(" {}", argv[k]);
+  report += fmt::format("\nerror: {}\n", what);
+  std::vector<ArchiveEntry> entries(1);
+  for (int k = 1; k < argc; ++k) {
+    std::error_code error;
+    if (!fs::is_regular_file(argv[k], error)) continue;
+    const uint64_t size = fs::file_size(argv[k], error);
+    const std::string file = fs::path(argv[k]).filename().string();
+    const std::string name = fmt::format("{}-{}", k, file.substr(0, 80));
+    if (error || size > max_attached) {
+      report += fmt::format("not attached: {} ({} bytes)\n", argv[k], size);
+      continue;
+    }
+    report += fmt::format("attached: {} as {}\n", argv[k], name);
+    entries.push_back({.name = name, .file = argv[k]});
+  }
+  entries[0] = {.name = "report.txt", .text = report};
+  const std::string path = fmt::format("tessera-repro-{}.tar", getpid());
   note("internal error: " + what);
-  note("This is a defect of Tessera. What is needed to repeat it is in " + path +
-       (file ? "" : " (which could not be written)") + "; please report it with the model.");
+  if (write_archive(path, entries))
+    note("This is a defect of Tessera. What is needed to repeat it is in " + path +
+         ", with the files that the command names; please report it.");
+  else note("This is a defect of Tessera. " + path + " could not be written; please report it.");
   return exit_internal;
 }
 

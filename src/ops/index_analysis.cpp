@@ -287,8 +287,32 @@ void IndexAnalysis::add_facts(ExprId condition, bool holds, Facts& facts) {
 
 bool IndexAnalysis::not_negative(const Affine& value, const Facts& facts) {
   if (interval(value).low >= 0) return true;
-  return std::any_of(facts.begin(), facts.end(),
-                     [&](const Affine& fact) { return interval(value + fact * -1).low >= 0; });
+  if (std::any_of(facts.begin(), facts.end(),
+                  [&](const Affine& fact) { return interval(value + fact * -1).low >= 0; }))
+    return true;
+  // A flat offset is a sum of positions along axes, of which each has a fact of its own.
+  constexpr size_t most_facts = 24;
+  constexpr int most_axes = 4;
+  return facts.size() <= most_facts && is_combination(value, facts, 0, most_axes);
+}
+
+// Whether the value is a sum of something not negative and of facts, each taken a positive number
+// of times, so that one of its terms vanishes. Facts that may wrap around do not scale.
+bool IndexAnalysis::is_combination(const Affine& value, const Facts& facts, size_t first,
+                                   int depth) {
+  if (interval(value).low >= 0) return true;
+  if (depth == 0) return false;
+  for (size_t k = first; k < facts.size(); ++k) {
+    if (!interval(facts[k]).bounded()) continue;
+    for (const auto& [term, coefficient] : facts[k].terms)
+      for (const auto& [other, wanted] : value.terms) {
+        if (other != term || wanted % coefficient != 0) continue;
+        const int64_t times = wanted / coefficient;
+        if (times < 1 || times > INT32_MAX) continue;
+        if (is_combination(value + facts[k] * -times, facts, k + 1, depth - 1)) return true;
+      }
+  }
+  return false;
 }
 
 void IndexAnalysis::visit(ExprId id, const Facts& facts, int context,

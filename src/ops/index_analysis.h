@@ -63,6 +63,7 @@ class IndexAnalysis {
   Interval make_interval(ir::ExprId id);
   void add_facts(ir::ExprId condition, bool holds, Facts& facts);
   bool not_negative(const Affine& value, const Facts& facts);
+  bool is_combination(const Affine& value, const Facts& facts, size_t first, int depth);
   void visit(ir::ExprId id, const Facts& facts, int context, std::span<const Shape> inputs);
 
   const ir::ExprPool& pool_;

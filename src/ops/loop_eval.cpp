@@ -12,6 +12,7 @@
 #include "ops/evaluate.h"
 #include "ops/loop_kernels.h"
 #include "ops/loop_program.h"
+#include "ops/move_eval.h"
 
 namespace tessera::ops {
 namespace {
@@ -342,10 +343,17 @@ Tensor evaluate_output(const ir::Meaning& meaning, size_t k, std::span<const Ten
 std::vector<Tensor> loop_evaluate(const ir::Meaning& meaning, std::span<const Tensor> inputs,
                                   bool wide, int threads) {
   std::vector<Source> sources;
-  for (const Tensor& t : inputs) sources.push_back(widened(t));
   std::vector<Tensor> results;
-  for (size_t k = 0; k < meaning.outputs.size(); ++k)
+  for (size_t k = 0; k < meaning.outputs.size(); ++k) {
+    const bool is_held = !wide || !is_float(meaning.output_type(k).dtype);
+    if (auto moved = is_held ? move_evaluate(meaning, k, inputs) : std::nullopt) {
+      results.push_back(std::move(*moved));
+      continue;
+    }
+    if (sources.empty())
+      for (const Tensor& t : inputs) sources.push_back(widened(t));
     results.push_back(evaluate_output(meaning, k, inputs, sources, wide, std::max(1, threads)));
+  }
   return results;
 }
 

@@ -185,6 +185,8 @@ Value* Emitter::read(ExprId id, size_t s) {
   bool is_safe = true;
   for (size_t axis = 0; axis < n.args.size(); ++axis)
     is_safe = is_safe && nest_.analysis.interval(n.args[axis]).within(0, shape[axis] - 1);
+  // A guard that is a branch around the read, or decided, needs no mask.
+  is_safe = is_safe || (soft_conditions_ == 0 && !nest_.unproven.contains(id));
   const Index part = index(nest_.analysis.offset(n, shape));
   at(s);
   llvm::Type* type = memory_type(b_, n.type);

@@ -2,6 +2,7 @@
 // Scopes, loops over rows and lanes, values of nodes.
 #include "codegen/emitter.h"
 
+#include <llvm/Analysis/VectorUtils.h>
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/Module.h>
 
@@ -135,9 +136,12 @@ Value* Emitter::value(ExprId id) {
   const size_t s = scope_of(nest_.masks[id]);
   if (auto known = scopes_[s].values.find(id); known != scopes_[s].values.end())
     return known->second;
+  const bool leaves = leaves_branch(s);
+  soft_conditions_ += leaves ? 1 : 0;
   auto hidden = hide_above(s);
   Value* v = make_value(id, s);
   restore(s, std::move(hidden));
+  soft_conditions_ -= leaves ? 1 : 0;
   scopes_[s].values.emplace(id, v);
   return v;
 }
@@ -182,53 +186,16 @@ Value* Emitter::condition(ExprId id, size_t s) {
 
 Value* Emitter::widened(Value* v, int lanes) { return splat(b_, v, lanes); }
 
-// One condition for all lanes, and elements to be loaded for only one of the two results.
-bool Emitter::is_worth_a_branch(const ExprNode& n) const {
-  if (is_lane(nest_.masks[n.args[0]]) || nest_.pool.node(n.args[0]).type != DType::boolean)
-    return false;
-  for (size_t k = 1; k < 3; ++k) {
-    ExprId id = n.args[k];
-    while (nest_.pool.node(id).kind == ExprKind::cast) id = nest_.pool.node(id).args[0];
-    const ExprKind kind = nest_.pool.node(id).kind;
-    const bool loads =
-        kind == ExprKind::read || kind == ExprKind::primitive || kind == ExprKind::reduce;
-    if (loads && is_lane(nest_.masks[id])) return true;
-  }
-  return false;
-}
-
-// The select as a branch. Each side is a scope that knows what the scope around it knows; what it
-// adds is forgotten after it.
-Value* Emitter::branch(const ExprNode& n, size_t s) {
-  Value* chosen = value(n.args[0]);
-  const size_t inner = scopes_.size() - 1;
-  TESSERA_CHECK(inner == s, "a branch in an outer scope");
-  llvm::BasicBlock* sides[2] = {new_block("then"), new_block("else")};
-  llvm::BasicBlock* ends[2];
-  llvm::BasicBlock* after = new_block("join");
-  Value* results[2];
-  for (int k = 0; k < 2; ++k) {
-    Scope side = scopes_[s];
-    side.block = sides[k];
-    scopes_.push_back(std::move(side));
-    results[k] = value(n.args[static_cast<size_t>(k) + 1]);
-    at(s + 1);
-    results[k] = widened(results[k], nest_.lanes);
-    b_.CreateBr(after);
-    ends[k] = scopes_.back().block;
-    scopes_.pop_back();
-  }
-  at(s).CreateCondBr(chosen, sides[0], sides[1]);
-  scopes_[s].block = after;
-  at(s);
-  llvm::PHINode* joined = b_.CreatePHI(results[0]->getType(), 2);
-  for (int k = 0; k < 2; ++k) joined->addIncoming(results[k], ends[k]);
-  return joined;
-}
-
 Value* Emitter::primitive(ExprId id, size_t s) {
   const ExprNode& n = nest_.pool.node(id);
   constexpr int most_branches = 128;
+  if (n.prim == Prim::select)
+    if (const auto chosen = decided(n.args[0])) {
+      Value* v = value(n.args[*chosen ? 1 : 2]);
+      const bool is_vector = is_lane(nest_.masks[id]);
+      at(s);
+      return is_vector ? widened(v, nest_.lanes) : v;
+    }
   if (n.prim == Prim::select && is_lane(nest_.masks[id]) && branches_ < most_branches &&
       is_worth_a_branch(n)) {
     ++branches_;
@@ -242,8 +209,12 @@ Value* Emitter::primitive(ExprId id, size_t s) {
       return compare(room, s);
     }
   }
+  const bool is_soft =
+      n.prim == Prim::select || n.prim == Prim::logical_and || n.prim == Prim::logical_or;
   std::vector<Value*> args;
+  soft_conditions_ += is_soft ? 1 : 0;
   for (ExprId a : n.args) args.push_back(value(a));
+  soft_conditions_ -= is_soft ? 1 : 0;
   if (n.prim == Prim::select) args[0] = condition(n.args[0], s);
   at(s);
   bool any_vector = false;
@@ -278,9 +249,11 @@ Value* Emitter::poison(ExprId id) {
   if (nest_.pool.node(id).kind == ExprKind::reduce) value(id);  // remembers its poison
   if (auto known = scopes_[s].poisons.find(id); known != scopes_[s].poisons.end())
     return known->second;
+  ++soft_conditions_;  // poison is computed on all paths
   auto hidden = hide_above(s);
   Value* v = make_poison(id, s);
   restore(s, std::move(hidden));
+  --soft_conditions_;
   scopes_[s].poisons.emplace(id, v);
   return v;
 }
@@ -392,14 +365,13 @@ void Emitter::emit_row(Value* row) {
     last_neighbour = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin,
                                               b_.CreateAdd(first_neighbour, integer(nest_.group)),
                                               integer(nest_.outer.back().extent));
-  const bool has_rest = nest_.inner->extent % nest_.lanes != 0;
-  for_lanes(first, limit, VarMask{1} << nest_.inner->variable, has_rest, [&] {
+  for_segments(first, limit, tile != nullptr, [&] {
     const size_t lanes = scopes_.size() - 1;
     Value* at_lane = scopes_[lanes].counter;
     if (!is_grouped) {
       Value* start = at(lanes).CreateMul(outer, integer(nest_.inner->extent));
       store_offset_ = b_.CreateAdd(start, at_lane);
-      return emit_stores();
+      return nest_.interleaved ? emit_interleaved() : emit_stores();
     }
     const NestAxis& axis = nest_.outer.back();
     const Loop loop = open(first_neighbour, last_neighbour, 1, VarMask{1} << axis.variable);
@@ -411,7 +383,32 @@ void Emitter::emit_row(Value* row) {
   });
 }
 
-// Full vectors first, then one with the lanes that are left (`first` is a multiple of them).
+// The lanes of the inner axis from `first` to `limit` (a tile of it, or all), by segments in which
+// conditions on the lane alone are decided.
+void Emitter::for_segments(Value* first, Value* limit, bool is_tile,
+                           const std::function<void()>& body) {
+  const size_t s = scopes_.size() - 1;
+  std::vector<int64_t> cuts = lane_cuts();
+  const auto segments = static_cast<int64_t>(cuts.size()) + 1;
+  const int64_t extent = nest_.inner->extent;
+  cuts.push_back(extent);
+  copies_ *= segments;
+  int64_t low = 0;
+  for (const int64_t high : cuts) {
+    at(s);
+    Value *from = first, *to = limit;
+    if (low > 0) from = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, first, integer(low));
+    if (high < extent) to = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, limit, integer(high));
+    segment_ = ops::Interval{low, high - 1};
+    const bool has_rest = (high - low) % nest_.lanes != 0 || (is_tile && segments > 1);
+    for_lanes(from, to, VarMask{1} << nest_.inner->variable, has_rest, body);
+    low = high;
+  }
+  segment_.reset();
+  copies_ /= segments;
+}
+
+// Full vectors first, then one with the lanes that are left; nothing when limit <= first.
 void Emitter::for_lanes(Value* first, Value* limit, VarMask variable, bool has_rest,
                         const std::function<void()>& body) {
   const size_t s = scopes_.size() - 1;
@@ -427,7 +424,9 @@ void Emitter::for_lanes(Value* first, Value* limit, VarMask variable, bool has_r
   }
   if (!has_rest) return;
   at(s);
-  Value* done = b_.CreateSub(limit, b_.CreateURem(limit, integer(n)));
+  Value* count =
+      b_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, b_.CreateSub(limit, first), integer(0));
+  Value* done = b_.CreateAdd(first, b_.CreateSub(count, b_.CreateURem(count, integer(n))));
   const Loop loop = open(done, limit, n, variable);
   scopes_.back().lane = variable;
   at(s + 1);
@@ -458,7 +457,47 @@ void Emitter::emit_stores() {
     if (active) b_.CreateMaskedStore(v, address, align, active);
     else b_.CreateAlignedStore(v, address, align);
   }
+  report(bad);
+}
+
+// Vectors of all elements of the short axis, stored as one.
+void Emitter::emit_interleaved() {
+  const auto count = static_cast<unsigned>(nest_.interleaved->extent);
+  const auto n = static_cast<unsigned>(nest_.lanes);
+  std::vector<std::vector<Value*>> results(nest_.roots.size());
+  Value* bad = nullptr;
+  unroll(count, VarMask{1} << nest_.interleaved->variable, [&] {
+    const size_t s = scopes_.size() - 1;
+    for (size_t k = 0; k < nest_.roots.size(); ++k) {
+      Value* v = value(nest_.roots[k]);
+      bad = either(s, bad, poison(nest_.roots[k]));
+      at(s);
+      results[k].push_back(
+          to_memory(b_, nest_.pool.node(nest_.roots[k]).type, widened(v, nest_.lanes)));
+    }
+  });
+  at(scopes_.size() - 1);
+  Value* offset = b_.CreateMul(store_offset_, integer(count));
+  Value* active = mask();
+  if (active)
+    active = b_.CreateShuffleVector(
+        active, llvm::createReplicatedMask(static_cast<int>(count), static_cast<int>(n)));
+  for (size_t k = 0; k < nest_.roots.size(); ++k) {
+    const DType type = nest_.pool.node(nest_.roots[k]).type;
+    Value* v = b_.CreateShuffleVector(llvm::concatenateVectors(b_, results[k]),
+                                      llvm::createInterleaveMask(n, count));
+    Value* address = b_.CreateGEP(memory_type(b_, type), dst_[k], offset);
+    const llvm::Align align(size_of(type));
+    if (active) b_.CreateMaskedStore(v, address, align, active);
+    else b_.CreateAlignedStore(v, address, align);
+  }
+  report(bad);
+}
+
+// Remembers that one of the lanes that count read outside a tensor.
+void Emitter::report(Value* bad) {
   if (!bad) return;
+  Value* active = mask();
   if (bad->getType()->isVectorTy()) {
     if (active) bad = b_.CreateAnd(bad, active);
     bad = b_.CreateOrReduce(bad);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -75,8 +76,6 @@ class Emitter {
   llvm::Value* value(ExprId id);
   llvm::Value* make_value(ExprId id, size_t scope);
   llvm::Value* primitive(ExprId id, size_t scope);
-  bool is_worth_a_branch(const ir::ExprNode& select) const;
-  llvm::Value* branch(const ir::ExprNode& select, size_t scope);
   llvm::Value* counter(ir::Var var);
   llvm::Value* condition(ExprId id, size_t scope);
   llvm::Value* widened(llvm::Value* v, int lanes);
@@ -84,9 +83,21 @@ class Emitter {
   llvm::Value* make_poison(ExprId id, size_t scope);
   llvm::Value* either(size_t scope, llvm::Value* a, llvm::Value* b);
   void emit_row(llvm::Value* row);
+  void for_segments(llvm::Value* first, llvm::Value* limit, bool is_tile,
+                    const std::function<void()>& body);
   void for_lanes(llvm::Value* first, llvm::Value* limit, VarMask variable, bool has_rest,
                  const std::function<void()>& body);
   void emit_stores();
+  void emit_interleaved();
+  void report(llvm::Value* bad);
+
+  // emit_guard.cpp: selects that are decided once for many lanes
+  std::vector<int64_t> lane_cuts();
+  bool is_melted(const ir::ExprNode& n) const;
+  std::optional<bool> decided(ExprId condition);
+  bool is_worth_a_branch(const ir::ExprNode& select) const;
+  llvm::Value* branch(const ir::ExprNode& select, size_t scope);
+  bool leaves_branch(size_t scope) const;
 
   // emit_index.cpp: index arithmetic and reads
   Index index(const ops::Affine& affine);
@@ -130,6 +141,11 @@ class Emitter {
   // What is copied into branches and unrolled bodies could grow exponentially.
   int branches_ = 0;
   int64_t copies_ = 1;
+  /// The part of the inner axis that the loop over lanes being emitted covers.
+  std::optional<ops::Interval> segment_;
+  std::vector<size_t> branch_scopes_;  ///< of the branches being emitted
+  /// Conditions on the way to the node being emitted that do not decide whether it is executed.
+  int soft_conditions_ = 0;
   llvm::Value* store_offset_ = nullptr;  ///< of the element or the first lane to be stored
 };
 

@@ -91,5 +91,78 @@ TEST(LoopKernel, takes_what_varies_fast_out_of_divisions) {
   EXPECT_EQ(check_meaning(meaning, Numbers::usual, 1, 4, 3), "");
 }
 
+ir::Expr variable(const ir::Meaning& m, uint32_t k) {
+  return m.pool->variable({ir::Var::Kind::output, k});
+}
+
+ir::Meaning with_inputs(std::vector<ir::ValueType> inputs) {
+  ir::Meaning meaning;
+  meaning.pool = std::make_unique<ir::ExprPool>();
+  meaning.inputs = std::move(inputs);
+  return meaning;
+}
+
+// Tensors side by side along the inner axis: the loop over lanes is cut where one ends, also where
+// a part is shorter than a vector, and the rest does not read beyond its tensor.
+TEST(LoopKernel, cuts_lanes_where_parts_meet) {
+  for (const auto& widths : std::vector<std::vector<int64_t>>{
+           {40, 50, 33}, {5, 64, 64}, {64, 64, 3}, {17, 16, 16}, {3, 4, 5}, {5000, 4100, 7}}) {
+    ir::Meaning meaning = with_inputs({});
+    ir::ExprPool& pool = *meaning.pool;
+    const ir::Expr i = variable(meaning, 0), j = variable(meaning, 1);
+    int64_t total = 0;
+    std::vector<ir::Expr> parts;
+    for (size_t k = 0; k < widths.size(); ++k) {
+      meaning.inputs.push_back({DType::f32, {7, widths[k]}});
+      const std::vector<ir::Expr> at{i, j - total};
+      parts.push_back(pool.read(static_cast<uint32_t>(k), DType::f32, at));
+      total += widths[k];
+    }
+    const ir::Expr first = j < pool.integer(widths[0]);
+    const ir::Expr second = j < pool.integer(widths[0] + widths[1]);
+    const ir::Expr all = select(first, parts[0], select(second, exp(parts[1]), parts[2]));
+    meaning.outputs.push_back({{7, total}, max(all, pool.real(0, DType::f32))});
+    EXPECT_EQ(check_meaning(meaning, Numbers::usual, 1, 4, 3), "") << widths[0];
+  }
+}
+
+// Sums over windows whose taps lie in flat memory, guarded by their positions along two axes.
+TEST(LoopKernel, guards_windows_in_flat_memory) {
+  for (const int64_t channels : {3, 16, 40}) {
+    ir::Meaning meaning = with_inputs({{DType::f32, {6 * 5 * channels}}});
+    ir::ExprPool& pool = *meaning.pool;
+    const ir::Expr c = variable(meaning, 2);
+    std::optional<ir::Expr> sum;
+    for (int64_t dy = -1; dy <= 1; ++dy)
+      for (int64_t dx = -1; dx <= 1; ++dx) {
+        const ir::Expr y = variable(meaning, 0) + dy, x = variable(meaning, 1) + dx;
+        const std::vector<ir::Expr> at{(y * 5 + x) * channels + c};
+        const ir::Expr zero = pool.integer(0);
+        const ir::Expr inside =
+            zero <= y && y < pool.integer(6) && zero <= x && x < pool.integer(5);
+        const ir::Expr tap = select(inside, pool.read(0, DType::f32, at), pool.real(0, DType::f32));
+        sum = sum ? *sum + tap : tap;
+      }
+    meaning.outputs.push_back({{6, 5, channels}, *sum});
+    EXPECT_EQ(check_meaning(meaning, Numbers::usual, 2, 16, 3), "") << channels;
+  }
+}
+
+// An image's channels brought innermost: lanes run along its columns, results are interleaved.
+TEST(LoopKernel, interleaves_a_short_inner_axis) {
+  for (const int64_t channels : {2, 3, 4, 5})
+    for (const int64_t columns : {16, 37, 5000})
+      for (const DType type : {DType::f32, DType::f64, DType::f16, DType::i64}) {
+        ir::Meaning meaning = with_inputs({{type, {channels, 3, columns}}, {type, {channels}}});
+        ir::ExprPool& pool = *meaning.pool;
+        const ir::Expr h = variable(meaning, 0), w = variable(meaning, 1), c = variable(meaning, 2);
+        const std::vector<ir::Expr> at{c, h, w}, channel{c};
+        meaning.outputs.push_back(
+            {{3, columns, channels}, pool.read(0, type, at) + pool.read(1, type, channel)});
+        EXPECT_EQ(check_meaning(meaning, Numbers::usual, 3, 4, 3), "")
+            << channels << " " << columns << " " << to_string(type);
+      }
+}
+
 }  // namespace
 }  // namespace tessera::codegen

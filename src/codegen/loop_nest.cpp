@@ -195,8 +195,38 @@ int LoopNest::lane_variable(const Chain& chain) {
   return best;
 }
 
+// Whether the last axis is too short for lanes, while everything read lies along the one before it.
+bool LoopNest::interleaves(int f32_lanes) {
+  constexpr int64_t most = 4;
+  if (outer.size() < 2 || outer.back().extent > most) return false;
+  const NestAxis& before = outer[outer.size() - 2];
+  if (before.extent < f32_lanes) return false;
+  for (ExprId id = 0; id < masks.size(); ++id) {
+    const ExprNode& n = pool.node(id);
+    if (!analysis.is_used(id)) continue;
+    if (n.kind == ExprKind::reduce) return false;
+    if (n.kind != ExprKind::read || !(masks[id] & (VarMask{1} << before.variable))) continue;
+    bool is_plain = true;
+    if (coefficient(analysis.offset(n, inputs[n.input]), VarMask{1} << before.variable, is_plain) !=
+            1 ||
+        !is_plain)
+      return false;
+  }
+  return true;
+}
+
 void LoopNest::choose_lanes(int f32_lanes) {
   lanes = f32_lanes;
+  if (interleaves(f32_lanes)) {
+    interleaved = outer.back();
+    outer.pop_back();
+    inner = outer.back();
+    outer.pop_back();
+    tile = std::min(inner->extent, tile_size());
+    for (const NestAxis& axis : outer) rows *= axis.extent;
+    rows *= (inner->extent + tile - 1) / tile;
+    return;
+  }
   bool has_row_reduction = false;
   if (!outer.empty()) {
     const NestAxis last = outer.back();

@@ -41,6 +41,9 @@ struct LoopNest {
   std::vector<NestAxis> outer;  ///< outermost first
   /// The axis in lanes; absent when every row is one element, so that reductions have the lanes.
   std::optional<NestAxis> inner;
+  /// An axis inside `inner` of a few elements: their vectors are computed one after the other and
+  /// stored as one (channels of an image, brought innermost).
+  std::optional<NestAxis> interleaved;
   int lanes = 16;
   int64_t tile = 0;  ///< elements of the inner axis in one row (all: its extent)
   /// Neighbours of the last outer axis that one row takes together, inside its loop over lanes.
@@ -63,6 +66,7 @@ struct LoopNest {
   void melt_axes();
   void choose_lanes(int f32_lanes);
   void group_rows(int f32_lanes);
+  bool interleaves(int f32_lanes);
   int64_t tile_size();
   double lane_score(ir::ExprId body, VarMask variable);
   int64_t coefficient(const ops::Affine& affine, VarMask variable, bool& is_plain) const;

@@ -31,15 +31,6 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-// Constants that a launch reads; of a table that is looked up, what is read.
-double constant_bytes(const runtime::Program& program, const runtime::Launch& launch) {
-  double bytes = 0;
-  for (const runtime::Operand& o : launch.src)
-    if (o.space == runtime::Operand::Space::constant)
-      bytes += static_cast<double>(program.constants[o.index].bytes());
-  return std::min(bytes, launch.bytes);
-}
-
 // A launch inside a recurrence counts `repeat` times.
 void add_launches(const runtime::Program& program, double repeat, json& list) {
   for (const runtime::Launch& l : program.launches) {
@@ -53,7 +44,7 @@ void add_launches(const runtime::Program& program, double repeat, json& list) {
                     {"repeat", repeat},
                     {"flops", l.flops},
                     {"bytes", l.bytes},
-                    {"constant_bytes", constant_bytes(program, l)}});
+                    {"constant_bytes", l.constant_bytes}});
   }
 }
 

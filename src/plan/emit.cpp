@@ -226,7 +226,13 @@ class Emitter {
     const Step& s = d_.steps[k];
     runtime::Launch launch;
     launch.kernel = kernels_[k];
-    for (ValueId v : s.src) launch.src.push_back(operand(v));
+    for (size_t number = 0; number < s.src.size(); ++number) {
+      const ValueId v = s.src[number];
+      const bool is_constant = v != no_value && d_.values[d_.root(v)].constant;
+      if (is_constant) launch.constant_bytes += static_cast<double>(d_.values[v].bytes());
+      const bool is_dropped = is_constant && !kernels_[k]->reads(number);
+      launch.src.push_back(is_dropped ? Operand{} : operand(v));
+    }
     for (ValueId v : s.dst) launch.dst.push_back(operand(v));
     launch.scratch = blocks_[scratch_[k]].offset;
     for (const std::string& name : s.names) launch.name += (launch.name.empty() ? "" : "+") + name;
@@ -235,6 +241,7 @@ class Emitter {
         launch.nodes.push_back(node);
     launch.flops = s.flops;
     launch.bytes = s.bytes;
+    launch.constant_bytes = std::min(launch.constant_bytes, s.bytes);
     program_.launches.push_back(std::move(launch));
   }
 

@@ -28,6 +28,9 @@ class Kernel {
   /// Throws UserError when the data are at fault (an index that lies outside a tensor).
   virtual void run(const KernelArgs& args) const = 0;
   virtual size_t scratch_bytes() const { return 0; }
+  /// Whether source `number` is read. One that is a constant and was packed when the kernel was
+  /// made is not: a plan then does not keep it, and gives a null pointer.
+  virtual bool reads(size_t /*number*/) const { return true; }
   /// What implements it, for people: "loops", "onednn brgconv:avx512_core", …
   virtual std::string implementation() const = 0;
 };

@@ -33,6 +33,7 @@ struct Launch {
   std::vector<std::string> nodes;  ///< names of the source nodes it computes
   double flops = 0;                ///< predicted
   double bytes = 0;                ///< predicted memory traffic
+  double constant_bytes = 0;       ///< the part of it that reads constants
 };
 
 /// Launches and the memory they need; knows no names and owns no arena.

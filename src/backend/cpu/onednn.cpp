@@ -2,6 +2,8 @@
 // What the oneDNN kernels share: engine, memory descriptors, epilogues.
 #include "backend/cpu/onednn.h"
 
+#include <algorithm>
+
 #include "backend/cpu/parallel.h"
 #include "base/check.h"
 
@@ -145,6 +147,12 @@ void PrimitiveKernel::bind_post(const LibraryRequest& request, const View& dst) 
 PrimitiveKernel::PrimitiveKernel(std::string implementation)
     : implementation_("onednn " + std::move(implementation)) {}
 PrimitiveKernel::~PrimitiveKernel() = default;
+
+bool PrimitiveKernel::reads(size_t number) const {
+  const auto is_it = [&](const auto& b) { return static_cast<size_t>(b.number) == number; };
+  return std::any_of(src_.begin(), src_.end(), is_it) ||
+         std::any_of(reorders_.begin(), reorders_.end(), is_it);
+}
 
 std::unique_ptr<PrimitiveKernel::Context> PrimitiveKernel::make_context() const {
   auto context = std::make_unique<Context>();

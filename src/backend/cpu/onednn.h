@@ -63,6 +63,7 @@ class PrimitiveKernel : public runtime::Kernel {
 
   void run(const runtime::KernelArgs& args) const override;
   size_t scratch_bytes() const override { return scratchpad_.get_size(); }
+  bool reads(size_t number) const override;
   std::string implementation() const override { return implementation_; }
 
  private:

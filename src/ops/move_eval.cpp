@@ -107,35 +107,56 @@ class Mover {
       }
       if (low < 0 || high >= source.shape()[k]) return false;
     }
-    if (out) copy_box(source.data(), offset, strides, box, 0, 0, *out);
+    if (!out) return true;
+    int64_t from = offset, to = 0;
+    std::vector<Loop> loops;  // innermost first
+    for (size_t axis = box.size(); axis-- > 0;) {
+      const int64_t count = box[axis].end - box[axis].begin;
+      from += box[axis].begin * strides[axis];
+      to += box[axis].begin * strides_[axis];
+      if (count == 1) continue;
+      if (!loops.empty() && strides[axis] == loops.back().from * loops.back().count &&
+          strides_[axis] == loops.back().to * loops.back().count)
+        loops.back().count *= count;
+      else loops.push_back({count, strides[axis], strides_[axis]});
+    }
+    const auto width = static_cast<int64_t>(size_of(n.type));
+    const std::byte* start = source.data() + from * width;
+    std::byte* target = out->mutable_data() + to * width;
+    switch (width) {
+      case 1: copy_loops<uint8_t>(start, target, loops, loops.size()); break;
+      case 2: copy_loops<uint16_t>(start, target, loops, loops.size()); break;
+      case 4: copy_loops<uint32_t>(start, target, loops, loops.size()); break;
+      default: copy_loops<uint64_t>(start, target, loops, loops.size());
+    }
     return true;
   }
 
-  // `from` and `to`: offsets of the elements at the outer axes' indices.
-  void copy_box(const std::byte* data, int64_t from, const std::vector<int64_t>& strides,
-                const Box& box, size_t axis, int64_t to, Tensor& out) const {
-    const size_t width = size_of(out.type());
-    if (axis == box.size()) {
-      std::memcpy(out.mutable_data() + to * width, data + from * width, width);
+  // A loop of a copy: iterations, and elements from one to the next.
+  struct Loop {
+    int64_t count = 1, from = 0, to = 0;
+  };
+
+  // The innermost `depth` loops.
+  template <typename T>
+  static void copy_loops(const std::byte* from, std::byte* to, const std::vector<Loop>& loops,
+                         size_t depth) {
+    constexpr auto width = static_cast<int64_t>(sizeof(T));
+    if (depth == 0) {
+      std::memcpy(to, from, sizeof(T));
       return;
     }
-    const auto [begin, end] = box[axis];
-    if (axis + 1 < box.size()) {
-      for (int64_t i = begin; i < end; ++i)
-        copy_box(data, from + i * strides[axis], strides, box, axis + 1, to + i * strides_[axis],
-                 out);
+    const Loop& loop = loops[depth - 1];
+    if (depth == 1 && loop.from == 1 && loop.to == 1) {
+      std::memcpy(to, from, static_cast<size_t>(loop.count) * sizeof(T));
       return;
     }
-    const std::byte* source = data + (from + begin * strides[axis]) * width;
-    std::byte* target = out.mutable_data() + (to + begin) * width;
-    const auto count = static_cast<size_t>(end - begin);
-    if (strides[axis] == 1) {
-      std::memcpy(target, source, count * width);
-      return;
+    for (int64_t i = 0; i < loop.count; ++i) {
+      const std::byte* source = from + i * loop.from * width;
+      std::byte* target = to + i * loop.to * width;
+      if (depth == 1) std::memcpy(target, source, sizeof(T));
+      else copy_loops<T>(source, target, loops, depth - 1);
     }
-    const auto step = strides[axis] * static_cast<int64_t>(width);
-    for (size_t i = 0; i < count; ++i, source += step, target += width)
-      std::memcpy(target, source, width);
   }
 
   const ir::ExprPool& pool_;

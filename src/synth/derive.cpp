@@ -47,15 +47,6 @@ void RuleBase::rewrites_of_root(TermId id, std::vector<TermId>& results) {
   }
 }
 
-std::optional<TermId> RuleBase::simplified(TermId term) {
-  std::vector<TermId> results;
-  rewrites_of_root(term, results);
-  std::optional<TermId> best;
-  for (TermId t : results)
-    if (pool_.tree_size(t) < pool_.tree_size(best.value_or(term))) best = t;
-  return best;
-}
-
 std::vector<TermId> RuleBase::rewrites(TermId id) {
   std::vector<TermId> results;
   for (TermId inner : pool_.subterms(id)) {

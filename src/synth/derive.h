@@ -12,8 +12,8 @@
 namespace tessera::synth {
 
 struct DeriveLimits {
-  int left_steps = 2, right_steps = 1;  ///< rewrites from each side
-  size_t terms = 300;                   ///< reached from each side
+  int left_steps = 3, right_steps = 2;  ///< rewrites from each side
+  size_t terms = 500;                   ///< reached from each side
 };
 
 class RuleBase {
@@ -22,8 +22,7 @@ class RuleBase {
   /// REQUIRES: `rule` outlives this.
   void add(const LearnedRule& rule);
   void remove(const LearnedRule& rule);
-  /// The smallest term that one rewrite of the whole term gives; nothing if none is smaller.
-  std::optional<TermId> simplified(TermId term);
+  void clear() { by_root_.clear(); }
   bool derives(const Equation& equation, const DeriveLimits& limits);
 
  private:

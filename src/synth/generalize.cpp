@@ -159,7 +159,7 @@ std::optional<LearnedRule> make_form(TermPool& pool, std::span<const Equation> e
     if (pair) require_equal_shapes(s, *rule.second_left, equations[1].left, rule);
   }
   const SampleWriter writer(s, equations);
-  rule.adverse = writer.adverse(form.any_rank && !form.drawn);
+  rule.adverse = writer.adverse(form.any_rank, form.any_rank && !form.drawn);
   if (!form.drawn) {
     rule.samples = {writer.free(Extension::none), writer.found()};
     if (form.any_rank) {
@@ -192,7 +192,7 @@ bool holds_on_samples(LearnedRule& rule, int instances) {
       if (!larger.ok || larger.instances < few / 2) return false;
     }
     const int clauses = static_cast<int>(rule.adverse.size());
-    if (clauses > 0 && differs(check(rule.adverse, 4 * clauses, 10 * clauses))) return false;
+    if (clauses > 0 && differs(check(rule.adverse, 3 * clauses, 6 * clauses))) return false;
     const auto last = check(rule.samples, instances, 6 * instances);
     rule.instances = last.instances;
     return !differs(last);
@@ -295,6 +295,7 @@ std::optional<LearnedRule> Generalizer::most_general(std::span<const Equation> e
 bool Generalizer::passes(LearnedRule& rule, bool exact, int instances) {
   rule.exact = exact;
   const std::string statement = rule.statement() + (exact ? " exact" : " real");
+  if (banned_.contains(statement)) return false;
   if (const auto it = passed_.find(statement); it != passed_.end()) {
     rule.instances = it->second;
     return true;
@@ -307,6 +308,18 @@ bool Generalizer::passes(LearnedRule& rule, bool exact, int instances) {
   }
   passed_[statement] = rule.instances;
   return true;
+}
+
+bool Generalizer::confirm(LearnedRule& rule, int instances) {
+  const Equation e{rule.left_term, rule.right_term};
+  const int count = instances_for(pool_, std::span(&e, 1), instances);
+  const rules::Rule parsed = rules::parse_rule(rule.text(), "learned", 1);
+  const auto report =
+      rules::check_rule(parsed, {.instances = count, .attempts = 8 * count, .seed = 4711});
+  rule.instances = report.instances;
+  if (report.ok) return true;
+  banned_.insert(rule.statement() + (rule.exact ? " exact" : " real"));
+  return false;
 }
 
 std::optional<LearnedRule> Generalizer::one(const Equation& equation) {

@@ -24,13 +24,15 @@ struct Equation {
 class Generalizer {
  public:
   /// `instances`: how many each rule is tested on; a tenth where tensors have rank 4 or more.
-  explicit Generalizer(TermPool& pool, int instances = 1000) : pool_(pool), instances_(instances) {}
+  explicit Generalizer(TermPool& pool, int instances = 200) : pool_(pool), instances_(instances) {}
 
   /// Nothing if no form passes: the equation is an accident of its shapes, or has no spelling.
   std::optional<LearnedRule> one(const Equation& equation);
   /// Two equations at once, read from left to right: both left sides are replaced together. Between
   /// them the left sides have all variables of the right ones.
   std::optional<LearnedRule> pair(const Equation& first, const Equation& second);
+  /// Tests a rule on as many fresh instances; one that fails will not pass again.
+  bool confirm(LearnedRule& rule, int instances);
 
  private:
   std::optional<LearnedRule> most_general(std::span<const Equation> equations, bool same_variables);
@@ -39,6 +41,7 @@ class Generalizer {
   TermPool& pool_;
   int instances_;
   std::map<std::string, int> passed_;  ///< statement and mode -> instances
+  std::set<std::string> banned_;       ///< statement and mode
   std::set<std::string> failed_;       ///< text
 };
 

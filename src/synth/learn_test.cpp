@@ -41,6 +41,7 @@ SynthesizeOptions options(const std::string& folder, int shards) {
   o.vocabulary = "matrix";
   o.operators = 2;
   o.instances = 30;
+  o.kept_instances = 60;
   o.shards = {.folder = folder, .shards = shards, .threads = 2};
   return o;
 }
@@ -112,6 +113,39 @@ TEST(Learn, refuses_what_is_false) {
   const TermId s = f.input("s", {3, 3}, 2), t = f.input("t", {3, 3}, 2);
   EXPECT_FALSE(
       Generalizer(f.pool).one({f.op("matmul", {s, t}), f.op("matmul", {t, s})}).has_value());
+}
+
+TEST(Learn, adverse_samples_refute_forms_that_are_too_general) {
+  Fixture f;
+  // A cycle of three axes is no involution; that of two axes is.
+  const ir::AttrMap swap{{"perm", std::vector<int64_t>{1, 0}}};
+  const Equation twice{f.op("transpose", {f.op("transpose", {f.x}, swap)}, swap), f.x};
+  const auto rule = Generalizer(f.pool).one(twice);
+  ASSERT_TRUE(rule.has_value());
+  EXPECT_EQ(rule->statement(),
+            "(transpose[perm={1, 0}] (transpose[perm={1, 0}] ?a)) => ?a if (= (rank ?a) 2)");
+  // -(x - y) and y - x differ in the sign of zero.
+  const auto negated = Generalizer(f.pool, 1000)
+                           .one({f.op("neg", {f.op("sub", {f.x, f.y})}), f.op("sub", {f.y, f.x})});
+  ASSERT_TRUE(negated.has_value());
+  EXPECT_FALSE(negated->exact);
+}
+
+TEST(Learn, merges_two_products_of_unequal_widths) {
+  Fixture f;
+  const TermId u = f.input("u", {3, 5}, 2);
+  const TermId merged = f.op("matmul", {f.x, f.op("concat", {f.v, u}, {{"axis", int64_t{1}}})});
+  const ir::AttrMap parts{{"axis", int64_t{1}}, {"sizes", ir::Dims{4, 5}}};
+  const auto rule =
+      Generalizer(f.pool).pair({f.op("matmul", {f.x, f.v}), f.op("split", {merged}, parts, 0)},
+                               {f.op("matmul", {f.x, u}), f.op("split", {merged}, parts, 1)});
+  ASSERT_TRUE(rule.has_value());
+  const std::string split =
+      "(split[axis=1, sizes={(dim ?b 1), (dim ?c 1)}] (matmul ?a (concat[axis=1] ?b ?c)))";
+  EXPECT_EQ(rule->statement(), "(matmul ?a ?b) & (matmul ?a ?c) => " + split + " & " + split +
+                                   ".1 if (= (rank ?a) 2) (= (rank ?b) 2) (= (rank ?c) 2)");
+  const rules::Rule parsed = rules::parse_rule(rule->text(), "learned", 1);
+  EXPECT_TRUE(rules::check_rule(parsed, {.instances = 100, .seed = 99}).ok);
 }
 
 TEST(Learn, derives_what_follows_and_nothing_else) {

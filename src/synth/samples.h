@@ -115,11 +115,13 @@ class SampleWriter {
     return shapes(extension, false) + parameters(true, extension) + rests();
   }
   /// With every parameter at other values, on tensors whose extents are all equal as well: there
-  /// wrong parameters often fit. Only to refute with.
-  std::vector<std::string> adverse(bool any_rank) const {
+  /// wrong parameters often fit. Only to refute with. `any_rank`: with an axis more, too;
+  /// `own_ranks`: in one tensor alone.
+  std::vector<std::string> adverse(bool any_rank, bool own_ranks) const {
     std::vector<std::string> clauses;
     for (const bool square : {false, true})
       for (const Extension extension : {Extension::none, Extension::leading}) {
+        if (extension != Extension::none && !any_rank) continue;
         const std::string tensors = shapes(extension, square);
         clauses.push_back(tensors + parameters(true, extension) + rests());
         for (const auto& [key, number] : s_.parameters)
@@ -131,7 +133,7 @@ class SampleWriter {
                               fmt::format(" ?q{}.{}", number + 1, other) + rests());
       }
     // Without conditions on ranks each tensor alone may have an axis more or less.
-    for (size_t k = 0; any_rank && k < variables_.size(); ++k)
+    for (size_t k = 0; own_ranks && k < variables_.size(); ++k)
       for (const int change : {-1, 1})
         clauses.push_back(shapes(Extension::none, false, static_cast<int>(k), change) +
                           parameters(true, Extension::none) + rests());

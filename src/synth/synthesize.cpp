@@ -24,8 +24,14 @@ class Pipeline {
       return std::move(result_);
     }
     const std::vector<Equation> equations = prune();
-    test(equations);
-    derive();
+    order(equations);
+    while (true) {
+      test();
+      derive();
+      if (confirm()) break;
+    }
+    report();
+    merge_outputs(equations);
     return std::move(result_);
   }
 
@@ -71,9 +77,12 @@ class Pipeline {
   }
 
   std::vector<Equation> prune();
-  void test(const std::vector<Equation>& equations);
+  void order(const std::vector<Equation>& equations);
+  void test();
   void derive();
-  void merge_outputs(std::map<std::string, int>& numbers);
+  bool confirm();
+  void report();
+  void merge_outputs(const std::vector<Equation>& equations);
 
   const SynthesizeOptions& options_;
   Bank bank_;
@@ -82,9 +91,11 @@ class Pipeline {
   Synthesis result_;
   RuleBase base_{pool_};
   std::deque<LearnedRule> rules_;  // the base points to them
+  std::vector<LearnedRule*> kept_;
+  std::vector<Equation> ordered_;
+  size_t refused_ = 0, derivable_ = 0;
 };
 
-// Smallest first, then the one with more variables (it says more), then by text.
 std::vector<Equation> Pipeline::prune() {
   Terms terms(bank_, pool_);
   const auto size = [&](TermId t) {
@@ -143,103 +154,130 @@ std::vector<Equation> Pipeline::prune() {
   return found;
 }
 
-void Pipeline::test(const std::vector<Equation>& equations) {
-  const auto size = [&](const Equation& e) {
-    return pool_.tree_size(e.left) + pool_.tree_size(e.right);
-  };
-  std::vector<std::tuple<int, int, std::string, size_t>> order;
+// Smallest first, sides of equal size before others; then the one with more variables (it says
+// more), then by text.
+void Pipeline::order(const std::vector<Equation>& equations) {
+  std::vector<std::tuple<int, int, std::string, size_t>> keys;
   for (size_t k = 0; k < equations.size(); ++k) {
     const Equation& e = equations[k];
-    order.emplace_back(size(e), -static_cast<int>(pool_.variables_of(e.left).size()),
-                       pool_.text(e.left) + " = " + pool_.text(e.right), k);
+    const int left = pool_.tree_size(e.left), right = pool_.tree_size(e.right);
+    keys.emplace_back(100 * (left + right) + std::max(left, right),
+                      -static_cast<int>(pool_.variables_of(e.left).size()),
+                      pool_.text(e.left) + " = " + pool_.text(e.right), k);
   }
-  std::sort(order.begin(), order.end());
+  std::sort(keys.begin(), keys.end());
+  for (const auto& key : keys) ordered_.push_back(equations[std::get<3>(key)]);
+}
+
+void Pipeline::test() {
+  rules_.clear();
+  base_.clear();
+  refused_ = derivable_ = 0;
   std::set<std::string> statements;
-  size_t refused = 0, done = 0, derivable = 0;
-  for (const auto& [operators, variables, text, k] : order) {
-    const Equation& e = equations[k];
+  size_t done = 0;
+  for (const Equation& e : ordered_) {
     if (++done % 50 == 0)
-      progress(fmt::format("generalizing and testing: {} of {}, {} rules", done, equations.size(),
+      progress(fmt::format("generalizing and testing: {} of {}, {} rules", done, ordered_.size(),
                            rules_.size()));
     if (!options_.test_all && base_.derives(e, options_.limits)) {
-      ++derivable;
+      ++derivable_;
       continue;
     }
     auto rule = generalizer_.one(e);
     if (!rule) {
-      ++refused;
+      ++refused_;
       continue;
     }
     if (!statements.insert(rule->statement()).second) continue;
     rules_.push_back(std::move(*rule));
     if (!options_.test_all) base_.add(rules_.back());
   }
-  result_.tested = rules_.size();
-  say(fmt::format("{:>10}  hold on their shapes only, or have no spelling", refused));
-  if (!options_.test_all) stage("derivable from smaller rules", derivable);
-  stage("rules after generalizing parameters and shapes, tested", rules_.size());
 }
 
 // Smaller ones first; then whatever the rest implies goes, larger ones first.
 void Pipeline::derive() {
-  std::vector<LearnedRule*> kept;
+  std::vector<LearnedRule*> found;
   for (LearnedRule& rule : rules_) {
     if (options_.test_all) {
       if (base_.derives({rule.left_term, rule.right_term}, options_.limits)) continue;
       base_.add(rule);
     }
-    kept.push_back(&rule);
+    found.push_back(&rule);
   }
   progress("dropping what the others imply");
   std::set<const LearnedRule*> dropped;
-  for (auto it = kept.rbegin(); it != kept.rend(); ++it) {
+  for (auto it = found.rbegin(); it != found.rend(); ++it) {
     base_.remove(**it);
     if (base_.derives({(*it)->left_term, (*it)->right_term}, options_.limits)) dropped.insert(*it);
     else base_.add(**it);
   }
+  kept_.clear();
+  for (LearnedRule* rule : found)
+    if (!dropped.contains(rule)) kept_.push_back(rule);
+}
+
+// Kept rules imply others, so each must stand many instances; if one falls, all is decided again
+// without it.
+bool Pipeline::confirm() {
+  progress("testing the kept rules on many instances");
+  size_t fallen = 0;
+  for (LearnedRule* rule : kept_) fallen += !generalizer_.confirm(*rule, options_.kept_instances);
+  if (fallen > 0) say(fmt::format("{:>10}  kept ones fell on more instances", fallen));
+  return fallen == 0;
+}
+
+void Pipeline::report() {
+  result_.tested = rules_.size();
+  say(fmt::format("{:>10}  hold on their shapes only, or have no spelling", refused_));
+  if (!options_.test_all) stage("derivable from smaller rules", derivable_);
+  stage("rules after generalizing parameters and shapes, tested", rules_.size());
+  stage("kept: the others do not derive them", kept_.size());
   std::map<std::string, int> numbers;
-  for (LearnedRule* rule : kept) {
-    if (dropped.contains(rule)) continue;
+  for (LearnedRule* rule : kept_) {
     std::string stem = options_.vocabulary;
     for (TermId t : pool_.subterms(rule->left_term)) stem += "-" + pool_.term(t).def->name;
     std::replace(stem.begin(), stem.end(), '_', '-');
     rule->name = fmt::format("{}-{}", stem, ++numbers[stem]);
     result_.kept.push_back(*rule);
   }
-  stage("kept: the others do not derive them", result_.kept.size());
-  merge_outputs(numbers);
 }
 
-// `split(f(concat(w, v))).0 = f(w)` and the same of .1 with v: read from right to left, neither
-// binds all variables, but both together do.
-void Pipeline::merge_outputs(std::map<std::string, int>& numbers) {
-  size_t merged = 0;
+// `split(f(concat(v, w)))` has the results f(v) and f(w). From right to left neither binds all
+// variables, but both patterns together do.
+void Pipeline::merge_outputs(const std::vector<Equation>& equations) {
+  std::map<std::string, int> numbers;
   std::set<std::string> statements;
-  const std::vector<LearnedRule> singles = result_.kept;
-  for (const LearnedRule& single : singles) {
-    const TermId whole = single.left_term;
-    const Term t = pool_.term(whole);
-    if (t.output != 0) continue;
-    const ir::AttrMap attrs = pool_.attrs(t);
-    const auto other = pool_.apply(*t.def, attrs, 1, t.args);
-    const auto part = other ? base_.simplified(*other) : std::nullopt;
-    if (!part) continue;
-    auto have = pool_.variables_of(single.right_term), need = pool_.variables_of(whole);
-    const size_t alone = have.size();
-    for (int v : pool_.variables_of(*part))
-      if (std::find(have.begin(), have.end(), v) == have.end()) have.push_back(v);
-    if (alone == need.size() || have.size() != need.size()) continue;
-    if (!pool_.term(single.right_term).def || !pool_.term(*part).def) continue;
-    auto rule = generalizer_.pair({single.right_term, whole}, {*part, *other});
-    if (!rule || !statements.insert(rule->statement()).second) continue;
-    std::string stem = options_.vocabulary + "-merge";
-    for (TermId s : pool_.subterms(single.right_term)) stem += "-" + pool_.term(s).def->name;
-    std::replace(stem.begin(), stem.end(), '_', '-');
-    rule->name = fmt::format("{}-{}", stem, ++numbers[stem]);
-    result_.kept.push_back(std::move(*rule));
-    ++merged;
+  size_t merged = 0;
+  for (Equation e : equations) {
+    if (pool_.tree_size(e.left) < pool_.tree_size(e.right)) std::swap(e.left, e.right);
+    const Term whole = pool_.term(e.left);
+    if (!whole.def || whole.output != 0 || pool_.tree_size(e.right) != 1) continue;
+    const ir::AttrMap attrs = pool_.attrs(whole);
+    const auto other = pool_.apply(*whole.def, attrs, 1, whole.args);
+    if (!other) continue;
+    const auto all = pool_.variables_of(e.left), bound = pool_.variables_of(e.right);
+    std::vector<int> missing;
+    for (int v : all)
+      if (std::find(bound.begin(), bound.end(), v) == bound.end()) missing.push_back(v);
+    if (missing.size() != 1 || all.size() != bound.size() + 1) continue;
+    const auto term = [&](int v) { return pool_.variables()[static_cast<size_t>(v)].term; };
+    for (int v : bound) {
+      const auto part = pool_.replace(e.right, {{term(v), term(missing[0])}});
+      if (!part || !pool_.equal(*part, *other, 4)) continue;
+      auto rule = generalizer_.pair({e.right, e.left}, {*part, *other});
+      if (!rule || !generalizer_.confirm(*rule, options_.kept_instances) ||
+          !statements.insert(rule->statement()).second)
+        continue;
+      std::string stem = options_.vocabulary + "-merge-" + pool_.term(e.right).def->name;
+      std::replace(stem.begin(), stem.end(), '_', '-');
+      rule->name = fmt::format("{}-{}", stem, ++numbers[stem]);
+      result_.kept.push_back(std::move(*rule));
+      ++merged;
+      break;
+    }
+    pool_.forget_values();
   }
-  stage("rules that merge two results, from pairs of those", merged);
+  stage("rules that merge two results", merged);
 }
 
 }  // namespace

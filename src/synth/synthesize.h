@@ -22,7 +22,8 @@ struct SynthesizeOptions {
   /// Generalize and test every equation before derivability is decided, to count the rules; else
   /// only those that the rules kept so far do not derive, which is several times faster.
   bool test_all = false;
-  int instances = 1000;  ///< random instances that a rule is tested on (Generalizer)
+  /// Random instances that every rule, and that every kept one is tested on (Generalizer).
+  int instances = 100, kept_instances = 1000;
   DeriveLimits limits;
   std::function<void(const std::string&)> say = {};       ///< a line of the report
   std::function<void(const std::string&)> progress = {};  ///< what is being done now

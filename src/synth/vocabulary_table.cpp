@@ -88,7 +88,7 @@ Vocabulary matrix() {
 // Functions of elements, and numbers.
 Vocabulary pointwise() {
   Vocabulary v{.name = "pointwise", .doc = "functions of elements"};
-  v.inputs = {{"x", {2, 3}, 3}, {"zero", {}, 1, 0.0}, {"one", {}, 1, 1.0}, {"two", {}, 1, 2.0}};
+  v.inputs = {{"x", {2, 3}, 3}, {"zero", {}, 1, 0.0}, {"one", {}, 1, 1.0}};
   for (const char* name : {"add", "sub", "mul", "div", "max", "min"}) {
     v.templates.push_back(elementwise(name));
     v.templates.push_back(by_scalar(name));
@@ -154,6 +154,24 @@ Vocabulary convolution() {
   return v;
 }
 
+// Convolutions that share an image or weights, and what becomes one of two.
+Vocabulary merges() {
+  Vocabulary v{.name = "merges", .doc = "convolutions and pooling over concat and split"};
+  v.inputs = {{"x", {1, 2, 3, 3}, 2}, {"k", {2, 2, 3, 3}, 2}};
+  v.max_elements = 72;
+  v.templates = {windowed(op("conv", 2)),
+                 op("conv", 2, {{"strides", Ints{2, 1}}}),
+                 elementwise("add"),
+                 op("relu"),
+                 concat(0),
+                 concat(1),
+                 split(0),
+                 split(1),
+                 windowed(op("average_pool", 1, kernel3())),
+                 windowed(op("max_pool", 1, kernel3()))};
+  return v;
+}
+
 // Moves of elements: permutations, shapes, parts, borders.
 Vocabulary moves() {
   Vocabulary v{.name = "moves", .doc = "permutations, shapes, parts and borders"};
@@ -208,7 +226,8 @@ Vocabulary attention() {
 }  // namespace
 
 std::vector<Vocabulary> vocabulary_table() {
-  return {taso(), matrix(), pointwise(), reductions(), convolution(), moves(), attention()};
+  return {taso(),        matrix(), pointwise(), reductions(),
+          convolution(), merges(), moves(),     attention()};
 }
 
 }  // namespace tessera::synth

@@ -290,9 +290,9 @@ Synthesis synthesize(const SynthesizeOptions& options) {
 }
 
 std::string rule_file(const SynthesizeOptions& options, const Synthesis& synthesis) {
-  std::string text = fmt::format(
-      "# Written by `tessera rules synthesize --vocabulary {} --operators {}`; do not edit.\n",
-      options.vocabulary, options.operators);
+  std::string text =
+      fmt::format("# Written by `tessera rules synthesize {} --operators {}`; do not edit.\n",
+                  options.vocabulary, options.operators);
   for (const StageCount& s : synthesis.stages)
     text += fmt::format("#  {:>8}  {}\n", s.count, s.stage);
   for (const LearnedRule& rule : synthesis.kept) text += rule.text() + "\n";

@@ -43,8 +43,19 @@ bool close(const Tensor& a, const Tensor& b) {
   return true;
 }
 
-// The rewritten instance, if the rule fires so that all outputs are replaced.
-std::optional<ir::Graph> rewritten(const Rule& rule, const ir::Graph& left) {
+std::string describe(const ir::Graph& g) {
+  std::string text;
+  for (const ir::Node& n : g.nodes()) {
+    text += (text.empty() ? "" : "; ") + n.op;
+    for (const ir::ValueType& t : n.outputs) text += " " + t.to_string();
+  }
+  return text;
+}
+
+}  // namespace
+
+RewrittenInstance rewrite_instance(const Rule& rule, const ir::Graph& left) {
+  RewrittenInstance result;
   WorkGraph graph(left, {.fold_constants = false});
   bool done = false;
   for (ir::NodeId id = 0; id < graph.node_limit() && !done; ++id) {
@@ -58,21 +69,24 @@ std::optional<ir::Graph> rewritten(const Rule& rule, const ir::Graph& left) {
       return false;
     });
     if (first) done = apply(graph, *first);
+    result.matched |= first.has_value();
   }
-  if (!done) return std::nullopt;
-  return graph.to_graph();
+  if (done) result.graph = graph.to_graph();
+  return result;
 }
 
-std::string describe(const ir::Graph& g) {
-  std::string text;
-  for (const ir::Node& n : g.nodes()) {
-    text += (text.empty() ? "" : "; ") + n.op;
-    for (const ir::ValueType& t : n.outputs) text += " " + t.to_string();
-  }
-  return text;
+std::optional<std::string> disagreement(const ir::Graph& left, const ir::Graph& right, Mode mode,
+                                        std::span<const Tensor> inputs) {
+  const bool exact = mode == Mode::exact;
+  const ops::EvalOptions eval{.tier = ops::Tier::tree, .wide = !exact};
+  const std::vector<Tensor> a = ops::evaluate(left, inputs, eval),
+                            b = ops::evaluate(right, inputs, eval);
+  for (size_t o = 0; o < a.size(); ++o)
+    if (exact ? !same_bits(a[o], b[o]) : !close(a[o], b[o]))
+      return fmt::format("the sides differ on the instance {{{}}} -> {{{}}}", describe(left),
+                         describe(right));
+  return std::nullopt;
 }
-
-}  // namespace
 
 SampleReport check_rule(const Rule& rule, const SampleOptions& options) {
   SampleReport report;
@@ -87,24 +101,18 @@ SampleReport check_rule(const Rule& rule, const SampleOptions& options) {
     const auto left = sample_left_side(rule, rng);
     if (!left) continue;
     ++built;
-    const auto right = rewritten(rule, *left);
+    const auto right = rewrite_instance(rule, *left).graph;
     if (!right) continue;
-    const bool exact = rule.mode == Mode::exact;
-    const std::vector<Tensor> inputs = random_inputs(*left, rng, exact && k % 2 == 1);
-    const ops::EvalOptions eval{.tier = ops::Tier::tree, .wide = !exact};
-    std::vector<Tensor> a, b;
+    const bool special = rule.mode == Mode::exact && k % 2 == 1;
     try {
-      a = ops::evaluate(*left, inputs, eval);
-      b = ops::evaluate(*right, inputs, eval);
+      if (const auto d =
+              disagreement(*left, *right, rule.mode, random_inputs(*left, rng, special))) {
+        report.message = *d;
+        return report;
+      }
     } catch (const UserError&) {
       continue;  // an index out of range on both sides
     }
-    for (size_t o = 0; o < a.size(); ++o)
-      if (exact ? !same_bits(a[o], b[o]) : !close(a[o], b[o])) {
-        report.message = fmt::format("the sides differ on the instance {{{}}} -> {{{}}}",
-                                     describe(*left), describe(*right));
-        return report;
-      }
     ++fired;
   }
   report.instances = fired;

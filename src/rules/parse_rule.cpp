@@ -32,8 +32,10 @@ class Parser {
     if (mode != "exact" && mode != "real") fail("unknown mode '" + mode + "'");
     rule_.mode = mode == "exact" ? Mode::exact : Mode::real;
     if (accept_word("when")) {
-      if (word("'cheaper'") != "cheaper") fail("expected 'cheaper'");
+      const std::string when = word("'cheaper' or 'asked'");
+      if (when != "cheaper" && when != "asked") fail("expected 'cheaper' or 'asked'");
       rule_.when_cheaper = true;
+      rule_.when_asked = when == "asked";
     }
     if (accept_word("on")) {
       do rule_.samples.push_back(sample());
@@ -291,6 +293,8 @@ class Parser {
           s.positive = true;
         }
         s.twice = accept_word("twice");
+        s.eye = accept_word("eye");
+        s.blocks = accept_word("blocks");
         if (accept("=")) s.value = std::strtod(number_text().c_str(), nullptr);
       } else {
         if (starts_with(".")) {

@@ -15,6 +15,7 @@ struct Pass {
   std::string name, family, doc;
   Mode mode = Mode::exact;
   bool when_cheaper = false;
+  bool when_asked = false;  ///< as of rules: no search tries it by itself
   /// Operator at which it applies; empty: it belongs to the WorkGraph or to the end of the search.
   std::string root;
   /// Rewrites at `node`; false, with the graph as before, if there is nothing to do.
@@ -41,6 +42,9 @@ bool split_of_concat(WorkGraph& graph, ir::NodeId node);  ///< along its seams
 bool slice_of_concat(WorkGraph& graph, ir::NodeId node);  ///< within one operand
 bool slice_of_slice(WorkGraph& graph, ir::NodeId node);
 bool slice_of_pad(WorkGraph& graph, ir::NodeId node);  ///< padding that is cut off again
+
+/// softmax(q·t)·v as a scan over tiles of keys with a running maximum and sum.
+bool attention_in_tiles(WorkGraph& graph, ir::NodeId node);
 
 /// Products of any number of matrices in the order that takes the fewest multiplications.
 bool reorder_matrix_chain(WorkGraph& graph, ir::NodeId node);

@@ -37,6 +37,44 @@ std::string run(const char* pass, ir::Graph g) {
   return ops;
 }
 
+TEST(Passes, attention_runs_over_tiles_of_keys) {
+  const auto attention = [](int64_t keys, bool scaled) {
+    Builder b;
+    const Val q = b.input("q", {DType::f32, {2, 3, 4}}),
+              t = b.input("t", {DType::f32, {2, 4, keys}}),
+              v = b.input("v", {DType::f32, {2, keys, 5}});
+    Val scores = ops::matmul(q, t);
+    if (scaled) scores = scores * 0.5;
+    b.output("y", ops::matmul(b.op("softmax", {scores}, {{"axis", int64_t{-1}}}), v));
+    return std::move(b).finish();
+  };
+  EXPECT_EQ(run("attention-in-tiles", attention(6, false)),
+            "reshape transpose reshape transpose expand expand expand scan div");
+  EXPECT_EQ(run("attention-in-tiles", attention(192, true)),
+            "reshape transpose reshape transpose expand expand expand scan div");
+  EXPECT_EQ(run("attention-in-tiles", attention(7, false)), "matmul softmax matmul");
+}
+
+// The number of tiles is a size: one rewritten graph serves all of them.
+TEST(Passes, attention_tiles_may_be_a_symbolic_number) {
+  const sym::Expr n = sym::Expr::symbol("N");
+  const auto attention = [](const sym::Expr& keys) {
+    Builder b;
+    const Val q = b.input("q", {DType::f32, {3, 4}}), t = b.input("t", {DType::f32, {4, keys}}),
+              v = b.input("v", {DType::f32, {keys, 5}});
+    b.output("y", ops::matmul(b.op("softmax", {ops::matmul(q, t)}, {{"axis", int64_t{-1}}}), v));
+    return std::move(b).finish();
+  };
+  WorkGraph graph(attention(n * sym::Expr(8)), {.fold_constants = false});
+  const ir::NodeId root = graph.results()[0].value.node;
+  ASSERT_TRUE(attention_in_tiles(graph, root));
+  const ir::Graph after = graph.to_graph();
+  const auto scan = std::find_if(after.nodes().begin(), after.nodes().end(),
+                                 [](const ir::Node& k) { return k.op == "scan"; });
+  ASSERT_NE(scan, after.nodes().end());
+  EXPECT_EQ(std::get<ir::Dims>(scan->attrs.at("length")), ir::Dims{n});
+}
+
 ir::Graph graph_of(const std::function<Val(Builder&, Val)>& f, ir::Dims shape = {2, 6}) {
   Builder b;
   const Val x = b.input("x", {DType::f32, std::move(shape)});

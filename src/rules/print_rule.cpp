@@ -73,6 +73,8 @@ struct Printer {
         if (spec.dtype) s += ":" + std::string(tessera::to_string(*spec.dtype));
         if (spec.positive) s += ">0";
         if (spec.twice) s += "twice";
+        if (spec.eye) s += "eye";
+        if (spec.blocks) s += "blocks";
         if (spec.value) s += fmt::format("={}", *spec.value);
       } else {
         s += (spec.attr.empty() ? "" : "." + spec.attr) + "=" + term(*spec.term);
@@ -97,7 +99,8 @@ std::string Rule::to_string() const {
   std::string s = name + " : " + left_text() + (both_ways ? " <=> " : " => ") + right_text();
   if (!conditions.empty()) s += " if " + condition_text();
   s += " mode " + std::string(rules::to_string(mode));
-  if (when_cheaper && !both_ways) s += " when cheaper";
+  if (when_asked) s += " when asked";
+  else if (when_cheaper && !both_ways) s += " when cheaper";
   for (size_t k = 0; k < samples.size(); ++k)
     s += (k == 0 ? " on " : " | ") + Printer{*this}.sample(samples[k]);
   return s;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A rewrite rule as data. One line of a rules file (grammar in docs/rules.md):
 //
-//   name : LHS [& LHS]… => RHS [& RHS]… [if TERM…] mode exact|real [when cheaper] [on SAMPLE]
+//   name : LHS [& LHS]… => RHS [& RHS]… [if TERM…] mode exact|real [when cheaper|asked] [on SAMPLE]
 //
 // LHS and RHS are patterns over operator records; TERMs compute with shapes, types and attributes.
 #pragma once
@@ -56,11 +56,14 @@ inline std::string_view to_string(Mode mode) { return mode == Mode::exact ? "exa
 /// What one variable is in a sample instance of the rule.
 struct SampleSpec {
   int slot = -1;
-  std::string attr;               ///< `?a.name={…}`: one attribute of a `*?a` variable
-  std::vector<std::string> dims;  ///< sizes: numbers, or names drawn at random; `n*` anew each time
+  std::string attr;  ///< `?a.name={…}`: one attribute of a `*?a` variable
+  std::vector<std::string>
+      dims;  ///< sizes: numbers, or names drawn at random; `n*` for each repetition
   bool is_tensor = false;
   bool positive = false;        ///< values above 0
   bool twice = false;           ///< the halves along the last axis are equal (`?x[n]twice`)
+  bool eye = false;             ///< an identity matrix, or kernel with its one tap at the centre
+  bool blocks = false;          ///< zero outside two blocks on the diagonal of the first two axes
   std::optional<double> value;  ///< of all elements (`?x[n]=1`)
   std::optional<DType> dtype;   ///< fixed element type
   std::optional<Term> term;     ///< attribute value
@@ -78,6 +81,9 @@ struct Rule {
   Mode mode = Mode::exact;
   bool both_ways = false;     ///< written with <=>
   bool when_cheaper = false;  ///< applied only where the cost falls; else wherever it matches
+  /// An equation that no greedy search tries (associativity, distribution …): it serves derivations
+  /// and searches that name it.
+  bool when_asked = false;
   std::vector<RuleSample> samples;
   int line = 0;
 

@@ -46,7 +46,8 @@ void collect_constants(const Term& t, std::set<int>& slots) {
 
 class Instance {
  public:
-  Instance(const Rule& rule, Rng& rng) : rule_(rule), rng_(rng), builder_(rule.name) {
+  Instance(const Rule& rule, Rng& rng, bool wild)
+      : rule_(rule), rng_(rng), wild_(wild), builder_(rule.name) {
     if (!rule.samples.empty())
       sample_ = &rule.samples[rng.integer(0, static_cast<int64_t>(rule.samples.size()) - 1)];
     for (const Term& c : rule.conditions) collect_constants(c, constants_);
@@ -67,7 +68,7 @@ class Instance {
 
  private:
   DType draw_dtype() {
-    if (rule_.mode == Mode::real) return DType::f32;
+    if (rule_.mode == Mode::real && !(wild_ && rng_.uniform() < 0.1)) return DType::f32;
     const DType types[] = {DType::f32, DType::f32,     DType::i32, DType::f64,
                            DType::u8,  DType::boolean, DType::i64};
     return types[rng_.integer(0, 6)];
@@ -81,10 +82,19 @@ class Instance {
     return nullptr;
   }
 
-  int64_t size_named(const std::string& name) {
-    if (name.ends_with('*')) return draw_size();
-    if (std::isdigit(static_cast<unsigned char>(name[0]))) return std::stoll(name);
-    const auto [it, added] = sizes_.try_emplace(name, 0);
+  bool chance(double probability) { return wild_ && rng_.uniform() < probability; }
+
+  int64_t size_named(const std::string& name, int repetition = -1) {
+    if (chance(0.04)) return rng_.integer(0, 5);
+    if (std::isdigit(static_cast<unsigned char>(name[0]))) {
+      const int64_t written = std::stoll(name);
+      if (!wild_) return written;
+      const auto [it, added] = sizes_.try_emplace(name, written);
+      if (added && rng_.uniform() < 0.4) it->second = rng_.integer(1, 6);
+      return it->second;
+    }
+    const std::string key = name.ends_with('*') ? fmt::format("{}{}", name, repetition) : name;
+    const auto [it, added] = sizes_.try_emplace(key, 0);
     if (added) it->second = draw_size();
     return it->second;
   }
@@ -92,11 +102,22 @@ class Instance {
   // A term of the sample clause, in which names are sizes.
   TermValue constant_term(Term t) {
     replace_names(t);
+    if (wild_) perturb(t);
     static const WorkGraph empty{ir::Graph{}};
     const Bindings none(rule_.variables.size());
     const auto v = rules::evaluate(t, {empty, rule_, none});
     TESSERA_USER_CHECK(v.has_value(), "rule {}: a sample value cannot be computed", rule_.name);
     return *v;
+  }
+  void perturb(Term& t) {
+    if (t.kind == Term::Kind::integer && rng_.uniform() < 0.12)
+      t.integer += rng_.integer(0, 1) ? 1 : -1;
+    if (t.kind == Term::Kind::real && rng_.uniform() < 0.12) t.real += 0.5;
+    if (t.name == "list" && rng_.uniform() < 0.05) {
+      if (!t.args.empty() && rng_.integer(0, 1)) t.args.pop_back();
+      else t.args.insert(t.args.begin(), {.kind = Term::Kind::integer, .integer = 0});
+    }
+    for (Term& a : t.args) perturb(a);
   }
   void replace_names(Term& t) {
     const bool is_name = t.kind == Term::Kind::symbol && t.name.size() == 1;
@@ -107,6 +128,19 @@ class Instance {
     for (Term& a : t.args) replace_names(a);
   }
 
+  // Keeps two blocks on the diagonal of the first two axes, or makes an identity.
+  static void clear_off_diagonal(Tensor& t, bool eye) {
+    if (t.rank() < 2) throw Unfit{};
+    const int64_t rows = t.shape()[0], columns = t.shape()[1];
+    if (rows == 0 || columns == 0) throw Unfit{};
+    const int64_t taps = t.size() / (rows * columns);
+    for (int64_t i = 0; i < t.size(); ++i) {
+      const int64_t r = i / taps / columns, c = i / taps % columns;
+      if (eye) t.set_float(i, r % columns == c && i % taps == taps / 2 ? 1 : 0);
+      else if (2 * r / rows != 2 * c / columns) t.set_float(i, 0);
+    }
+  }
+
   ops::Val tensor(int slot, int repetition) {
     const bool list = rule_.is_list[slot];
     auto& known = tensors_[{slot, list ? repetition : -1}];
@@ -115,9 +149,14 @@ class Instance {
     DType type = dtype_;
     bool positive = false;
     if (const SampleSpec* s = spec(slot, true)) {
-      for (const std::string& d : s->dims) shape.push_back(size_named(d));
+      for (const std::string& d : s->dims) shape.push_back(size_named(d, repetition));
+      if (chance(0.06)) shape.insert(shape.begin(), rng_.integer(1, 3));
+      else if (chance(0.06) && !shape.empty()) shape.erase(shape.begin());
+      else if (chance(0.04)) shape.clear();
       if (s->dtype) type = *s->dtype;
-      positive = s->positive;
+      const DType others[] = {DType::f32, DType::i32, DType::u8, DType::f64};
+      if (chance(0.08)) type = others[rng_.integer(0, 3)];
+      positive = s->positive && !chance(rule_.conditions.empty() ? 0 : 0.05);
     } else {
       shape = common_;
       const double kind = rng_.uniform();
@@ -126,13 +165,18 @@ class Instance {
         shape[static_cast<size_t>(rng_.integer(0, static_cast<int64_t>(shape.size()) - 1))] = 1;
     }
     const SampleSpec* s = spec(slot, true);
-    if (constants_.contains(slot) || (s && (s->twice || s->value))) {
+    const bool made = s && (s->twice || s->value || s->eye || s->blocks);
+    if ((constants_.contains(slot) || made) && !chance(0.1)) {
       Tensor t(type, rng_.uniform() < 0.3 && !s ? Shape{} : shape);
       fill(t, rng_, positive, false);
+      const bool changed = chance(0.15);  // breaks what the clause promises
+      if (s && (s->eye || s->blocks) && is_float(type)) clear_off_diagonal(t, s->eye);
+      if (changed && s && s->eye && t.size() > 0 && is_float(type)) t.set_float(0, 2);
       const int64_t n = t.rank() ? t.shape().back() : 1;
       for (int64_t i = 0; i < t.size(); ++i) {
-        if (s && s->value) t.set_float(i, *s->value);
-        if (s && s->twice && i % n >= n / 2) t.set_float(i, t.float_at(i - n / 2));
+        if (s && s->value && is_float(type)) t.set_float(i, *s->value + (changed ? 1 : 0));
+        if (s && s->twice && i % n >= n / 2 && !changed && is_float(type))
+          t.set_float(i, t.float_at(i - n / 2));
         if (s) continue;  // without a spec: one value, for rules on scalars
         if (is_float(type)) t.set_float(i, t.float_at(0));
         else t.set_integer(i, t.integer_at(0));
@@ -248,6 +292,7 @@ class Instance {
 
   const Rule& rule_;
   Rng& rng_;
+  const bool wild_;
   ops::Builder builder_;
   const RuleSample* sample_ = nullptr;
   std::set<int> constants_;
@@ -261,12 +306,12 @@ class Instance {
 
 }  // namespace
 
-std::optional<ir::Graph> sample_left_side(const Rule& rule, Rng& rng) {
+std::optional<ir::Graph> sample_left_side(const Rule& rule, Rng& rng, bool wild) {
   try {
-    return Instance(rule, rng).build();
+    return Instance(rule, rng, wild).build();
   } catch (const Unfit&) {
   } catch (const UserError& e) {
-    if (std::string_view(e.what()).find("sample") != std::string_view::npos) throw;
+    if (!wild && std::string_view(e.what()).find("sample") != std::string_view::npos) throw;
   }
   return std::nullopt;
 }

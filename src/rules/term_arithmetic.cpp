@@ -123,6 +123,8 @@ const Function table[] = {
      }},
     {"<", "less", [](const Call& c) { return compare(c, false); }},
     {"<=", "less or equal", [](const Call& c) { return compare(c, true); }},
+    {"pays", "its argument; marks a condition that says where a rule pays, not where it is true",
+     [](const Call& c) -> Result { return c.count() == 1 ? Result(c.args[0]) : std::nullopt; }},
     {"not", "negation",
      [](const Call& c) -> Result {
        const auto* b = c.count() ? std::get_if<bool>(&c.args[0]) : nullptr;

@@ -91,12 +91,32 @@ Result with(const Call& c) {  // (with list index value)
   return r;
 }
 
-Result elementwise_sum(const Call& c) {
+Result elementwise(const Call& c, Size (*f)(const Size&, const Size&)) {
   const Sizes *a = c.sizes(0), *b = c.sizes(1);
   if (!a || !b || a->size() != b->size()) return std::nullopt;
   Sizes r;
-  for (size_t k = 0; k < a->size(); ++k) r.push_back((*a)[k] + (*b)[k]);
+  for (size_t k = 0; k < a->size(); ++k) r.push_back(f((*a)[k], (*b)[k]));
   return r;
+}
+
+// (select-list list indices): the elements at the indices, which may count from the end.
+Result select_list(const Call& c) {
+  const Sizes* s = c.sizes(0);
+  const auto indices = c.integers(1);
+  if (!s || !indices) return std::nullopt;
+  const auto n = static_cast<int64_t>(s->size());
+  Sizes r;
+  for (int64_t k : *indices) {
+    if (k < -n || k >= n) return std::nullopt;
+    r.push_back((*s)[k < 0 ? k + n : k]);
+  }
+  return r;
+}
+
+Result contains(const Call& c) {
+  const Sizes* s = c.sizes(0);
+  if (!s || !c.size(1)) return std::nullopt;
+  return std::find(s->begin(), s->end(), *c.size(1)) != s->end();
 }
 
 // All axes of a reduction, normalized and sorted; an empty list means all of them.
@@ -184,11 +204,31 @@ const Function table[] = {
     {"drop", "a list without its first elements", [](const Call& c) { return part(c, false); }},
     {"at", "element of a list", at},
     {"with", "a list with one element replaced", with},
+    {"select-list", "elements of a list at a list of indices", select_list},
+    {"sum", "sum of a list",
+     [](const Call& c) -> Result {
+       if (!c.sizes(0)) return std::nullopt;
+       Size total(0);
+       for (const Size& k : *c.sizes(0)) total = total + k;
+       return total;
+     }},
+    {"contains", "a list has a given element", contains},
     {"len", "length of a list",
      [](const Call& c) -> Result {
        return c.sizes(0) ? Result(Size(static_cast<int64_t>(c.sizes(0)->size()))) : std::nullopt;
      }},
-    {"add-lists", "elementwise sum of two lists", elementwise_sum},
+    {"add-lists", "elementwise sum of two lists",
+     [](const Call& c) {
+       return elementwise(c, [](const Size& a, const Size& b) { return a + b; });
+     }},
+    {"sub-lists", "elementwise difference of two lists",
+     [](const Call& c) {
+       return elementwise(c, [](const Size& a, const Size& b) { return a - b; });
+     }},
+    {"mul-lists", "elementwise product of two lists",
+     [](const Call& c) {
+       return elementwise(c, [](const Size& a, const Size& b) { return a * b; });
+     }},
 };
 
 }  // namespace

@@ -22,6 +22,20 @@ Result product(const Call& c) {
   return t ? Result(sym::product(t->shape)) : std::nullopt;
 }
 
+// The extents along a list of axes; an empty list means all.
+Result dims(const Call& c) {
+  const ir::ValueType* t = c.type(0);
+  const auto axes = c.integers(1);
+  if (!t || !axes) return std::nullopt;
+  if (axes->empty()) return t->shape;
+  Sizes r;
+  for (int64_t a : *axes) {
+    if (a < -t->rank() || a >= t->rank()) return std::nullopt;
+    r.push_back(t->shape[a < 0 ? a + t->rank() : a]);
+  }
+  return r;
+}
+
 // Whether x broadcasts to the shape of y without changing it.
 Result broadcasts_to(const Call& c) {
   const ir::ValueType *x = c.type(0), *y = c.type(1);
@@ -43,6 +57,17 @@ Result only_along(const Call& c) {
   for (int k = 0; k < x->rank(); ++k)
     if (*rank - x->rank() + k != *axis && !(x->shape[k] == Size(1))) return false;
   return true;
+}
+
+// The extent of x along axis (2) once it is broadcast to rank (1).
+Result broadcast_dim(const Call& c) {
+  const ir::ValueType* x = c.type(0);
+  const auto rank = c.integer(1);
+  if (!x || !rank || x->rank() > *rank) return std::nullopt;
+  const auto axis = normalized(c, 2, *rank);
+  if (!axis) return std::nullopt;
+  const int64_t own = *axis - (*rank - x->rank());
+  return own < 0 ? Size(1) : x->shape[own];
 }
 
 Result scalar_value(const Call& c) {
@@ -70,13 +95,81 @@ Result halves_equal(const Call& c) {
   return true;
 }
 
+// A constant as rows · columns · taps, the form of convolutions' weights.
+struct Weights {
+  const Tensor* tensor = nullptr;
+  int64_t rows = 0, columns = 0, taps = 0;
+  double at(int64_t r, int64_t c, int64_t t) const {
+    return tensor->float_at((r * columns + c) * taps + t);
+  }
+};
+
+std::optional<Weights> weights(const Call& c) {
+  const Tensor* t = c.value(0) ? c.graph.tensor(*c.value(0)) : nullptr;
+  if (!t || t->rank() < 2 || t->size() == 0 || !is_float(t->type())) return std::nullopt;
+  const int64_t rows = t->shape()[0], columns = t->shape()[1];
+  return Weights{t, rows, columns, t->size() / (rows * columns)};
+}
+
+Result unit_matrix(const Call& c) {
+  const auto w = weights(c);
+  if (!w || w->tensor->rank() != 2 || w->rows != w->columns) return false;
+  for (int64_t i = 0; i < w->tensor->size(); ++i)
+    if (w->tensor->float_at(i) != (i / w->rows == i % w->rows ? 1 : 0)) return false;
+  return true;
+}
+
+// Whether a convolution with these weights, pads (argument 1) and groups (2) copies its input.
+Result unit_kernel(const Call& c) {
+  const auto w = weights(c);
+  const auto pads = c.integers(1);
+  const auto groups = c.integer(2);
+  if (!w || !pads || !groups || *groups < 1 || w->rows != w->columns * *groups) return false;
+  int64_t tap = 0;
+  for (int axis = 2; axis < w->tensor->rank(); ++axis) {
+    const int64_t extent = w->tensor->shape()[axis];
+    const int64_t at = pads->empty() ? 0 : pads->at(axis - 2);
+    if (at >= extent) return false;
+    tap = tap * extent + at;
+  }
+  for (int64_t r = 0; r < w->rows; ++r)
+    for (int64_t k = 0; k < w->columns; ++k)
+      for (int64_t t = 0; t < w->taps; ++t)
+        if (w->at(r, k, t) != (r % w->columns == k && t == tap ? 1 : 0)) return false;
+  return true;
+}
+
+// The most equal blocks on the diagonal of rows and columns outside of which a constant is zero.
+Result blocks(const Call& c) {
+  const auto w = weights(c);
+  if (!w) return std::nullopt;
+  for (int64_t t = 0; t < w->taps; ++t)  // the corner is off the diagonal of any blocks
+    if (w->at(0, w->columns - 1, t) != 0) return Size(1);
+  for (int64_t n = std::min(w->rows, w->columns); n > 1; --n) {
+    if (w->rows % n != 0 || w->columns % n != 0) continue;
+    bool zero = true;
+    for (int64_t r = 0; r < w->rows && zero; ++r)
+      for (int64_t k = 0; k < w->columns && zero; ++k)
+        if (r / (w->rows / n) != k / (w->columns / n))
+          for (int64_t t = 0; t < w->taps && zero; ++t) zero = w->at(r, k, t) == 0;
+    if (zero) return Size(n);
+  }
+  return Size(1);
+}
+
 const Function table[] = {
+    {"unit-matrix", "a constant identity matrix", unit_matrix},
+    {"unit-kernel", "convolving with the constant weights, given pads and groups, copies",
+     unit_kernel},
+    {"blocks", "blocks on the diagonal of the first two axes outside of which a constant is 0",
+     blocks},
     {"halves-equal", "a constant's two halves along the last axis are equal", halves_equal},
     {"rank", "number of axes of a tensor",
      [](const Call& c) -> Result {
        return c.type(0) ? Result(Size(c.type(0)->rank())) : std::nullopt;
      }},
     {"dim", "extent of a tensor along an axis", dim},
+    {"dims", "extents of a tensor along a list of axes", dims},
     {"shape", "all extents of a tensor",
      [](const Call& c) -> Result { return c.type(0) ? Result(c.type(0)->shape) : std::nullopt; }},
     {"product", "product of a list, or element count of a tensor", product},
@@ -116,6 +209,8 @@ const Function table[] = {
      }},
     {"value", "the one value all elements of a constant have", scalar_value},
     {"elements", "the elements of a small integer constant", elements},
+    {"broadcast-dim", "extent of a tensor along an axis of the rank it is broadcast to",
+     broadcast_dim},
     {"broadcasts-to", "the first tensor broadcasts to exactly the shape of the second",
      broadcasts_to},
     {"only-along", "a tensor has extent 1 along every axis but one, counted in a given rank",

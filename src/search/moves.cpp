@@ -23,10 +23,13 @@ Moves::Moves(const rules::RuleSet& rules, const OptimizeOptions& options)
   for (const rules::Rule& r : rules.rules()) {
     std::string name = r.name;
     if (name.ends_with("-reversed")) name.resize(name.size() - 9);
-    on_.push_back(enabled(r.name, r.family, r.mode) && !options.disabled.contains(name));
+    on_.push_back(enabled(r.name, r.family, r.mode) && !options.disabled.contains(name) &&
+                  (!r.when_asked || options.asked.contains(name)));
   }
   for (const rules::Pass& p : rules::passes())
-    if (p.run && enabled(p.name, p.family, p.mode)) passes_.push_back(&p);
+    if (p.run && enabled(p.name, p.family, p.mode) &&
+        (!p.when_asked || options.asked.contains(p.name)))
+      passes_.push_back(&p);
 }
 
 bool Moves::enabled(const std::string& name, const std::string& family, rules::Mode mode) const {

@@ -28,6 +28,7 @@ std::string_view to_string(StopReason reason);
 struct OptimizeOptions {
   double budget_seconds = 20;
   std::set<std::string> disabled;  ///< names of rules and passes, or of families
+  std::set<std::string> asked;     ///< rules `when asked` to try all the same
   int threads = 1;
   rules::Mode mode = rules::Mode::real;  ///< exact: only rewrites that keep every bit
   double uphill = 1.05;  ///< graphs up to this factor dearer than the best are explored further

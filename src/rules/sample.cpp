@@ -28,8 +28,10 @@ void fill(Tensor& t, Rng& rng, bool positive, bool special) {
     } else if (t.type() == DType::boolean) {
       t.set_integer(i, rng.integer(0, 1));
     } else {
-      const int64_t v = special && rng.uniform() < 0.3 ? static_cast<int64_t>(rng.next())
-                                                       : rng.integer(0, positive ? 1 : 5);
+      int64_t v = rng.integer(0, positive ? 1 : 5);
+      if (special && rng.uniform() < 0.3)
+        v = rng.integer(0, 3) ? static_cast<int64_t>(rng.next())
+                              : INT64_MIN >> (64 - bit_width(t.type()));
       t.set_integer(i, wrap_integer(v, t.type()));
     }
   }
@@ -51,6 +53,11 @@ class Instance {
     if (!rule.samples.empty())
       sample_ = &rule.samples[rng.integer(0, static_cast<int64_t>(rule.samples.size()) - 1)];
     for (const Term& c : rule.conditions) collect_constants(c, constants_);
+    square_ = chance(0.15);
+    equal_parts_ = chance(0.3);
+    reshaped_ = chance(0.08) ? rng.integer(0, 2) : -1;
+    const DType others[] = {DType::f32, DType::i32, DType::u8, DType::f64};
+    if (chance(0.08)) retyped_ = others[rng.integer(0, 3)];
     dtype_ = draw_dtype();
     count_ = static_cast<int>(rng.integer(2, 4));
     const int rank = static_cast<int>(rng.integer(1, 3));
@@ -93,7 +100,10 @@ class Instance {
       if (added && rng_.uniform() < 0.4) it->second = rng_.integer(1, 6);
       return it->second;
     }
-    const std::string key = name.ends_with('*') ? fmt::format("{}{}", name, repetition) : name;
+    const bool starred = name.ends_with('*');
+    const std::string key = square_                    ? "n"
+                            : starred && !equal_parts_ ? fmt::format("{}{}", name, repetition)
+                                                       : name;
     const auto [it, added] = sizes_.try_emplace(key, 0);
     if (added) it->second = draw_size();
     return it->second;
@@ -115,7 +125,7 @@ class Instance {
     if (t.kind == Term::Kind::real && rng_.uniform() < 0.12) t.real += 0.5;
     if (t.name == "list" && rng_.uniform() < 0.05) {
       if (!t.args.empty() && rng_.integer(0, 1)) t.args.pop_back();
-      else t.args.insert(t.args.begin(), {.kind = Term::Kind::integer, .integer = 0});
+      else t.args.insert(t.args.begin(), Term{});
     }
     for (Term& a : t.args) perturb(a);
   }
@@ -154,8 +164,11 @@ class Instance {
       else if (chance(0.06) && !shape.empty()) shape.erase(shape.begin());
       else if (chance(0.04)) shape.clear();
       if (s->dtype) type = *s->dtype;
-      const DType others[] = {DType::f32, DType::i32, DType::u8, DType::f64};
-      if (chance(0.08)) type = others[rng_.integer(0, 3)];
+      if (reshaped_ == 0) shape.insert(shape.begin(), size_named("2"));
+      if (reshaped_ == 1) shape.push_back(size_named("1"));
+      if (reshaped_ == 2 && !shape.empty()) shape.erase(shape.begin());
+      if (retyped_ && type != DType::boolean) type = *retyped_;
+      if (chance(0.02)) type = DType::i32;
       positive = s->positive && !chance(rule_.conditions.empty() ? 0 : 0.05);
     } else {
       shape = common_;
@@ -203,6 +216,7 @@ class Instance {
 
   TermValue drawn_attribute(const ops::AttrDef& def, const AttrPattern& a, int rank) {
     if (const SampleSpec* s = spec(a.term.slot, false)) return constant_term(*s->term);
+    if (def.name == "perm" && chance(0.1)) return std::vector<sym::Expr>{};
     if (def.name == "perm") {
       std::vector<sym::Expr> perm;
       for (int k = 0; k < rank; ++k) perm.push_back(k);
@@ -231,6 +245,8 @@ class Instance {
                                     [&](const ops::AttrDef& d) { return d.name == a.name; });
       attrs[a.name] = attribute(*def, a, rank);
     }
+    if (p.rest >= 0 && p.def->name == "conv" && !attrs.contains("group") && chance(0.1))
+      attrs["group"] = rng_.integer(2, 3);
     if (p.rest < 0 || !sample_) return attrs;
     for (const SampleSpec& s : *sample_) {
       if (s.slot != p.rest || s.attr.empty()) continue;
@@ -299,6 +315,11 @@ class Instance {
   std::map<std::string, int64_t> sizes_;
   std::map<std::pair<int, int>, ops::Val> tensors_;
   std::map<int, std::optional<TermValue>> attrs_;
+  // Of wild instances: one size for all names, equal repetitions, how all shapes change (an axis
+  // more in front or behind, one less in front), one element type for all.
+  bool square_ = false, equal_parts_ = false;
+  int64_t reshaped_ = -1;
+  std::optional<DType> retyped_;
   DType dtype_ = DType::f32;
   Shape common_;
   int count_ = 2;

@@ -11,6 +11,7 @@
 
 #include "base/check.h"
 #include "onnx/importer.h"
+#include "onnx/weight_bytes.h"
 
 namespace tessera::onnx {
 namespace {
@@ -28,11 +29,23 @@ void parse(Message& message, const std::byte* data, int64_t bytes, const std::st
                      "{} is no ONNX file or is damaged", what);
 }
 
+// A model whose large weights are still in its file.
+struct ReadModel {
+  pb::ModelProto proto;
+  MappedFile file;
+  std::vector<std::span<const std::byte>> raw;  ///< of each initializer, where they were left out
+};
+
 ir::Graph import_proto(pb::ModelProto& model, const std::string& folder,
-                       const ImportOptions& options) {
+                       const ImportOptions& options, const ReadModel* read = nullptr) {
   TESSERA_USER_CHECK(model.has_graph(), "the model holds no graph");
   try {
-    return Importer(model, folder, options).run();
+    Importer importer(model, folder, options);
+    for (int k = 0; read && k < std::ssize(read->raw); ++k)
+      if (!read->raw[static_cast<size_t>(k)].empty())
+        importer.files().leave(model.graph().initializer(k),
+                               {read->file.data, read->raw[static_cast<size_t>(k)]});
+    return importer.run();
   } catch (const std::bad_alloc&) {
     fail_user(ErrorKind::missing_resource, "the model needs more memory than there is");
   } catch (const std::length_error&) {
@@ -117,17 +130,33 @@ ir::Graph Importer::run() {
 
 namespace {
 
-pb::ModelProto read_model(const std::string& path) {
-  pb::ModelProto model;
-  const MappedFile file = map_file(path);
-  parse(model, file.data.get(), file.bytes, fmt::format("'{}'", path));
+// Weights of fewer bytes are parsed with the rest.
+constexpr size_t least_left = 64 << 10;
+
+ReadModel read_model(const std::string& path) {
+  ReadModel model;
+  model.file = map_file(path);
+  const std::byte* data = model.file.data.get();
+  const int64_t bytes = model.file.bytes;
+  std::optional<LightModel> light;
+  if (bytes > 0 && bytes <= INT32_MAX)
+    light = without_weights({data, static_cast<size_t>(bytes)}, least_left);
+  const std::string what = fmt::format("'{}'", path);
+  if (light) {
+    parse(model.proto, reinterpret_cast<const std::byte*>(light->bytes.data()),
+          static_cast<int64_t>(light->bytes.size()), what);
+    model.raw = std::move(light->raw);
+    if (std::ssize(model.raw) == model.proto.graph().initializer_size()) return model;
+    model.raw.clear();
+  }
+  parse(model.proto, data, bytes, what);
   return model;
 }
 
 }  // namespace
 
 std::vector<std::string> input_names(const std::string& path) {
-  const pb::ModelProto model = read_model(path);
+  const pb::ModelProto model = read_model(path).proto;
   std::set<std::string> initialized;
   for (const auto& t : model.graph().initializer()) initialized.insert(t.name());
   for (const auto& t : model.graph().sparse_initializer()) initialized.insert(t.values().name());
@@ -138,16 +167,16 @@ std::vector<std::string> input_names(const std::string& path) {
 }
 
 std::string main_operator(const std::string& path) {
-  const pb::ModelProto model = read_model(path);
+  const pb::ModelProto model = read_model(path).proto;
   const int count = model.graph().node_size();
   return count == 0 ? std::string() : model.graph().node(count - 1).op_type();
 }
 
 ir::Graph import_model(const std::string& path, const ImportOptions& options) {
-  pb::ModelProto model = read_model(path);
+  ReadModel model = read_model(path);
   const std::string folder = std::filesystem::path(path).parent_path().string();
   try {
-    return import_proto(model, folder.empty() ? "." : folder, options);
+    return import_proto(model.proto, folder.empty() ? "." : folder, options, &model);
   } catch (const UserError& e) {
     throw UserError(e.kind(), fmt::format("{}: {}", path, e.what()));
   }

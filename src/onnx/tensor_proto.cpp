@@ -169,8 +169,30 @@ Tensor tensor_from_proto(const pb::TensorProto& proto, ExternalFiles& files,
   return tensor;
 }
 
+namespace {
+
+// Numbers that lie where their type wants them stay in the file; others are copied.
+Tensor tensor_from_left(const ExternalFiles::Left& left, DType type, Shape shape,
+                        const std::string& what) {
+  const int64_t bytes = *element_count(shape) * static_cast<int64_t>(size_of(type));
+  TESSERA_USER_CHECK(static_cast<int64_t>(left.bytes.size()) == bytes,
+                     "{} has {} raw bytes, expected {} for {}{}", what, left.bytes.size(), bytes,
+                     to_string(type), shape_to_string(shape));
+  const std::byte* data = left.bytes.data();
+  if (reinterpret_cast<uintptr_t>(data) % size_of(type) == 0)
+    return normalized_bool(Tensor(type, std::move(shape), left.file, data));
+  Tensor copy(type, std::move(shape));
+  std::memcpy(copy.mutable_data(), data, copy.bytes());
+  return copy;
+}
+
+}  // namespace
+
 Tensor take_tensor(pb::TensorProto& proto, ExternalFiles& files, const std::string& what) {
   const auto type = dtype_from_onnx(proto.data_type());
+  if (const auto* left = files.left(proto);
+      left && type && !proto.has_segment() && proto.data_location() != 1)
+    return tensor_from_left(*left, *type, checked_shape(proto.dims(), what), what);
   const bool plain = type && *type != DType::boolean && proto.has_raw_data() &&
                      !proto.has_segment() && proto.data_location() != 1;
   if (!plain) return tensor_from_proto(proto, files, what);

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "onnx/onnx.pb.h"
@@ -31,6 +32,18 @@ class ExternalFiles {
   /// The bytes [offset, offset + length) of a file as a tensor. The mapping lives as long as it.
   Tensor tensor(const std::string& location, int64_t offset, DType type, Shape shape);
 
+  /// Raw bytes of a message that were left in the mapped model file (weight_bytes.h).
+  struct Left {
+    std::shared_ptr<const std::byte> file;
+    std::span<const std::byte> bytes;
+  };
+  void leave(const pb::TensorProto& proto, Left left) { left_.insert_or_assign(&proto, left); }
+  /// Null when the message has all that belongs to it.
+  const Left* left(const pb::TensorProto& proto) const {
+    const auto at = left_.find(&proto);
+    return at == left_.end() ? nullptr : &at->second;
+  }
+
  private:
   struct File {
     std::shared_ptr<const std::byte> data;
@@ -41,6 +54,7 @@ class ExternalFiles {
   std::string folder_;
   int folder_fd_ = -1;
   std::map<std::string, File> files_;
+  std::map<const pb::TensorProto*, Left> left_;
 };
 
 /// Throws UserError naming `what`.

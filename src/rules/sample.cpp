@@ -123,6 +123,8 @@ class Instance {
     if (t.kind == Term::Kind::integer && rng_.uniform() < 0.12)
       t.integer += rng_.integer(0, 1) ? 1 : -1;
     if (t.kind == Term::Kind::real && rng_.uniform() < 0.12) t.real += 0.5;
+    if (t.kind == Term::Kind::symbol && dtype_from_string(t.name) && rng_.uniform() < 0.15)
+      t.name = rng_.integer(0, 1) ? "i32" : "f16";
     if (t.name == "list" && rng_.uniform() < 0.05) {
       if (!t.args.empty() && rng_.integer(0, 1)) t.args.pop_back();
       else t.args.insert(t.args.begin(), Term{});
@@ -188,6 +190,7 @@ class Instance {
       const int64_t n = t.rank() ? t.shape().back() : 1;
       for (int64_t i = 0; i < t.size(); ++i) {
         if (s && s->value && is_float(type)) t.set_float(i, *s->value + (changed ? 1 : 0));
+        if (s && s->value && is_integer(type)) t.set_integer(i, static_cast<int64_t>(*s->value));
         if (s && s->twice && i % n >= n / 2 && !changed && is_float(type))
           t.set_float(i, t.float_at(i - n / 2));
         if (s) continue;  // without a spec: one value, for rules on scalars

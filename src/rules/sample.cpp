@@ -56,8 +56,9 @@ class Instance {
     square_ = chance(0.15);
     equal_parts_ = chance(0.3);
     reshaped_ = chance(0.08) ? rng.integer(0, 2) : -1;
-    const DType others[] = {DType::f32, DType::i32, DType::u8, DType::f64};
-    if (chance(0.08)) retyped_ = others[rng.integer(0, 3)];
+    // Rules over the reals are about floats; not every record refuses integers.
+    const DType others[] = {DType::f64, DType::f32, DType::i32, DType::u8};
+    if (chance(0.08)) retyped_ = others[rng.integer(0, rule.mode == Mode::real ? 1 : 3)];
     dtype_ = draw_dtype();
     count_ = static_cast<int>(rng.integer(2, 4));
     const int rank = static_cast<int>(rng.integer(1, 3));
@@ -75,7 +76,7 @@ class Instance {
 
  private:
   DType draw_dtype() {
-    if (rule_.mode == Mode::real && !(wild_ && rng_.uniform() < 0.1)) return DType::f32;
+    if (rule_.mode == Mode::real) return DType::f32;
     const DType types[] = {DType::f32, DType::f32,     DType::i32, DType::f64,
                            DType::u8,  DType::boolean, DType::i64};
     return types[rng_.integer(0, 6)];
@@ -170,7 +171,7 @@ class Instance {
       if (reshaped_ == 1) shape.push_back(size_named("1"));
       if (reshaped_ == 2 && !shape.empty()) shape.erase(shape.begin());
       if (retyped_ && type != DType::boolean) type = *retyped_;
-      if (chance(0.02)) type = DType::i32;
+      if (rule_.mode == Mode::exact && chance(0.02)) type = DType::i32;
       positive = s->positive && !chance(rule_.conditions.empty() ? 0 : 0.05);
     } else {
       shape = common_;

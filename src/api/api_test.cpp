@@ -3,13 +3,16 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <fstream>
 #include <functional>
 #include <limits>
 
+#include "api/catalog.h"
 #include "api/check.h"
 #include "api/derivation.h"
 #include "api/load.h"
 #include "api/optimize.h"
+#include "api/plan_file.h"
 #include "base/check.h"
 #include "lang/parse.h"
 #include "ops/builder.h"
@@ -152,6 +155,30 @@ TEST(Optimize, its_derivation_leads_to_the_written_model_only) {
   EXPECT_NE(replay(graph, read, path, derivation_text(graph, shorter, options, 0), options).problem,
             "");
   EXPECT_THROW(replay(graph, read, path, "no derivation", options), UserError);
+}
+
+TEST(Plan, is_read_as_it_was_written) {
+  const Options options = two_threads();
+  const ir::Graph graph = load_model("examples/arithmetic.tsr", options);
+  const std::string path = testing::TempDir() + "arithmetic.plan";
+  write_plan(graph, path, options);
+  const Plan plan = read_plan(path);
+  EXPECT_EQ(plan.threads, 2);
+  EXPECT_EQ(plan.processor, processor_name());
+  EXPECT_EQ(options_for(path, {}).threads, 2);
+  EXPECT_TRUE(check(graph, load_model(path, options), options).same);
+  EXPECT_THROW(write_plan(graph, "arithmetic.onnx", options), UserError);
+}
+
+TEST(Plan, damage_is_an_error) {
+  const std::string path = testing::TempDir() + "damaged.plan";
+  for (const char* text : {"", "tessera plan 1\n", "tessera plan 2\n{}\n", "tessera plan 1\n[]\n",
+                           "tessera plan 1\n{\"processor\": 1, \"threads\": 2}\n"}) {
+    std::ofstream(path) << text;
+    EXPECT_THROW(read_plan(path), UserError) << text;
+  }
+  std::ofstream(path) << "tessera plan 1\n{\"processor\": \"x\", \"threads\": 2}\nnonsense";
+  EXPECT_THROW(load_model(path, {}), UserError);
 }
 
 TEST(Optimize, leaves_symbolic_sizes_unmeasured_and_says_so) {

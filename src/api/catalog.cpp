@@ -11,14 +11,6 @@
 namespace tessera::api {
 namespace {
 
-// The processor's name as Linux tells it.
-std::string processor_name() {
-  std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);)
-    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
-  return "CPU";
-}
-
 RuleEntry to_entry(const rules::Rule& rule, rules::Status status) {
   RuleEntry entry;
   entry.name = rule.name;
@@ -59,6 +51,13 @@ std::vector<RuleEntry> rule_list(const Options& options) {
                        pass.mode == rules::Mode::exact ? "any" : "reals",
                        std::string(to_string(pass.mode)), "computed", pass.family});
   return entries;
+}
+
+std::string processor_name() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);)
+    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+  return "CPU";
 }
 
 std::vector<DeviceEntry> devices(const Options& options) {

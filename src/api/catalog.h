@@ -30,6 +30,9 @@ struct RuleEntry {
 };
 std::vector<RuleEntry> rule_list(const Options& options);
 
+/// The processor's name as Linux tells it; "CPU" where it does not.
+std::string processor_name();
+
 struct DeviceEntry {
   std::string target, name;
   int cores = 0;

@@ -2,6 +2,8 @@
 // Reading and writing of models; binding of sizes.
 #include "api/load.h"
 
+#include "api/catalog.h"
+#include "api/plan_file.h"
 #include "base/check.h"
 #include "base/processors.h"
 #include "lang/parse.h"
@@ -26,16 +28,26 @@ onnx::ImportOptions import_options(const Options& options) {
   return result;
 }
 
+// The model itself or the one inside a plan.
+ir::Graph import_file(const std::string& path, const onnx::ImportOptions& options) {
+  if (!is_plan(path)) return onnx::import_model(path, options);
+  const Plan plan = read_plan(path);
+  if (plan.processor != processor_name() && options.warn)
+    options.warn(fmt::format("'{}' was made on '{}'; this is '{}': another plan may be faster here",
+                             path, plan.processor, processor_name()));
+  return onnx::import_model_bytes(plan.model, "", options);
+}
+
 ir::Graph import_onnx(const std::string& path, onnx::ImportOptions options,
                       const NamedTensors& known) {
-  if (known.empty()) return onnx::import_model(path, options);
+  if (known.empty()) return import_file(path, options);
   try {
-    return onnx::import_model(path, options);
+    return import_file(path, options);
   } catch (const UserError& e) {
     if (e.kind() != ErrorKind::needs_value) throw;
   }
   options.values = known;
-  return onnx::import_model(path, options);
+  return import_file(path, options);
 }
 
 // Sizes that the given inputs have where the model declares symbols.
@@ -107,7 +119,8 @@ ir::Graph load_model(const std::string& path, const Options& options, const Name
     sizes.insert(options.bind.begin(), options.bind.end());
     return sizes.empty() ? graph : bind_sizes(graph, sizes);
   }
-  TESSERA_USER_CHECK(ends_with(path, ".onnx"), "'{}' is neither .onnx nor .tsr", path);
+  TESSERA_USER_CHECK(ends_with(path, ".onnx") || is_plan(path),
+                     "'{}' is neither .onnx nor .tsr nor .plan", path);
   onnx::ImportOptions importing = import_options(options);
   if (!options.bind.empty()) {
     onnx::ImportOptions unbound = importing;

@@ -10,9 +10,9 @@
 
 namespace tessera::api {
 
-/// Reads `.onnx` or `.tsr`. `known` are values of inputs: symbolic dimensions are bound to their
-/// sizes, and where a shape depends on an input's value the value is built in (the graph then holds
-/// for these inputs only). Throws UserError.
+/// Reads `.onnx`, `.tsr` or `.plan`. `known` are values of inputs: symbolic dimensions are bound to
+/// their sizes, and where a shape depends on an input's value the value is built in (the graph then
+/// holds for these inputs only). Throws UserError.
 ir::Graph load_model(const std::string& path, const Options& options,
                      const NamedTensors& known = {});
 

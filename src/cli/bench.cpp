@@ -7,6 +7,7 @@
 #include "api/engine.h"
 #include "api/load.h"
 #include "api/optimize.h"
+#include "api/plan_file.h"
 #include "cli/command.h"
 #include "cli/progress.h"
 
@@ -17,10 +18,10 @@ constexpr double default_seconds = 5;
 
 void bench_model(const ModelOptions& o, Shell& shell) {
   const double seconds = o.seconds(default_seconds);
-  const api::Options options = o.options(shell);
+  const api::Options options = api::options_for(o.model, o.options(shell));
   ir::Graph graph = api::load_model(o.model, options);
   const std::vector<Tensor> inputs = api::random_inputs(graph, 1);
-  if (!o.no_optimize) graph = api::optimize_quickly(graph, options);
+  if (!o.no_optimize && !api::is_plan(o.model)) graph = api::optimize_quickly(graph, options);
   api::report_progress(options, "compiling");
   const auto program = api::compile(graph, options);
   api::report_progress(options, fmt::format("measuring for {:g} s", seconds));
@@ -47,7 +48,7 @@ void bench_model(const ModelOptions& o, Shell& shell) {
 void add_bench(CLI::App& app, Shell& shell) {
   auto o = std::make_shared<ModelOptions>();
   CLI::App& command = *app.add_subcommand("bench", "measure a model's latency");
-  o->add_model(command);
+  o->add_model(command, "a model, .onnx or .tsr, or a .plan of optimize");
   o->add_budget(command, "time to measure for (default 5s)");
   o->add_no_optimize(command);
   o->add_engine(command);

@@ -8,11 +8,13 @@
 
 #include "api/derivation.h"
 #include "api/load.h"
+#include "api/plan_file.h"
 #include "base/atomic_file.h"
 #include "base/check.h"
 #include "cli/command.h"
 #include "cli/progress.h"
 #include "cli/table.h"
+#include "report/optimize_report.h"
 
 namespace tessera::cli {
 namespace {
@@ -20,7 +22,7 @@ namespace {
 constexpr double default_budget_seconds = 60;
 
 struct OptimizeArguments : ModelOptions {
-  std::string output, derivation;
+  std::string output, plan, report, derivation;
   int opset = 0;
 };
 
@@ -128,6 +130,12 @@ nlohmann::ordered_json to_json(const api::OptimizeReport& r, int threads) {
   return json;
 }
 
+void write_text(const std::string& path, const std::string& text) {
+  AtomicFile file(path);
+  file.write(text);
+  file.commit();
+}
+
 void optimize_model(const OptimizeArguments& o, Shell& shell) {
   api::Options options = o.options(shell);
   TESSERA_USER_CHECK(o.target == "cpu", "optimize --target {}: only cpu", o.target);
@@ -142,13 +150,12 @@ void optimize_model(const OptimizeArguments& o, Shell& shell) {
     api::report_progress(options, "writing " + o.output);
     api::save_model(report.graph, o.output, o.opset);
   }
-  if (!o.derivation.empty()) {
-    AtomicFile file(o.derivation);
-    file.write(api::derivation_text(graph, report.derivation, options, o.opset));
-    file.commit();
-  }
-  end_progress();
+  if (!o.plan.empty()) api::write_plan(report.graph, o.plan, options);
   const int threads = api::thread_count(options);
+  if (!o.derivation.empty())
+    write_text(o.derivation, api::derivation_text(graph, report.derivation, options, o.opset));
+  if (!o.report.empty()) write_text(o.report, report::optimize_page(report, o.model, threads));
+  end_progress();
   if (o.json) std::cout << to_json(report, threads).dump() << '\n';
   else print(report, o.model, threads);
 }
@@ -163,6 +170,8 @@ void add_optimize(CLI::App& app, Shell& shell) {
   command.add_option("-o,--output", o->output, "write the faster model, .onnx or .tsr");
   command.add_option("--opset", o->opset, "operator set of the output (default: the input's)")
       ->check(CLI::Range(7, 100));
+  command.add_option("--plan", o->plan, "write OUT.plan, which run and bench take as it is");
+  command.add_option("--report", o->report, "write the evidence as an HTML page");
   command.add_option("--derivation", o->derivation, "write the steps, for check --derivation");
   o->add_budget(command, "time to search for (default 60s)");
   o->add_tolerance(command);

@@ -7,6 +7,7 @@
 #include "api/engine.h"
 #include "api/load.h"
 #include "api/optimize.h"
+#include "api/plan_file.h"
 #include "base/check.h"
 #include "cli/command.h"
 #include "cli/progress.h"
@@ -37,13 +38,13 @@ Row summary(const std::string& name, const Tensor& t) {
 void run_model(const RunOptions& o, Shell& shell) {
   TESSERA_USER_CHECK(o.inputs.empty() != !o.seed.has_value(),
                      "run needs either --inputs IN.npz or --random SEED");
-  const api::Options options = o.options(shell);
+  const api::Options options = api::options_for(o.model, o.options(shell));
   const api::NamedTensors given =
       o.inputs.empty() ? api::NamedTensors{} : api::read_inputs(o.inputs);
   ir::Graph graph = api::load_model(o.model, options, given);
   const std::vector<Tensor> inputs =
       o.seed ? api::random_inputs(graph, *o.seed) : api::arrange_inputs(graph, given);
-  if (!o.no_optimize) graph = api::optimize_quickly(graph, options);
+  if (!o.no_optimize && !api::is_plan(o.model)) graph = api::optimize_quickly(graph, options);
   api::report_progress(options, "compiling");
   const auto program = api::compile(graph, options);
   api::report_progress(options, "running");
@@ -76,7 +77,7 @@ void run_model(const RunOptions& o, Shell& shell) {
 void add_run(CLI::App& app, Shell& shell) {
   auto o = std::make_shared<RunOptions>();
   CLI::App& command = *app.add_subcommand("run", "run a model on given or random inputs");
-  o->add_model(command);
+  o->add_model(command, "a model, .onnx or .tsr, or a .plan of optimize");
   command.add_option("--inputs", o->inputs, "inputs by name, a NumPy archive")->type_name("IN.npz");
   command.add_option("--random", o->seed, "draw the inputs from a seed")->type_name("SEED");
   command.add_option("--outputs", o->outputs, "write the outputs by name")->type_name("OUT.npz");

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reading and writing of plan files.
+#include "api/plan_file.h"
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "api/catalog.h"
+#include "base/atomic_file.h"
+#include "base/check.h"
+#include "onnx/export.h"
+
+namespace tessera::api {
+namespace {
+
+constexpr std::string_view header = "tessera plan 1", suffix = ".plan";
+
+// Everything but the model, before which the file is left.
+Plan read_decisions(const std::string& path, std::ifstream& file) {
+  file.open(path, std::ios::binary);
+  if (!file) throw UserError(ErrorKind::missing_resource, fmt::format("cannot read '{}'", path));
+  std::string first, second;
+  std::getline(file, first);
+  TESSERA_USER_CHECK(first == header && std::getline(file, second),
+                     "'{}' is no plan of this version", path);
+  const auto decided = nlohmann::json::parse(second, nullptr, false);
+  TESSERA_USER_CHECK(decided.is_object() && decided.contains("processor") &&
+                         decided["processor"].is_string() && decided.contains("threads") &&
+                         decided["threads"].is_number_integer(),
+                     "'{}': its second line is damaged", path);
+  return {decided["processor"], std::clamp(decided["threads"].get<int>(), 1, 1024), {}};
+}
+
+}  // namespace
+
+bool is_plan(const std::string& path) {
+  return path.size() > suffix.size() && path.ends_with(suffix);
+}
+
+void write_plan(const ir::Graph& graph, const std::string& path, const Options& options) {
+  TESSERA_USER_CHECK(is_plan(path), "'{}': the name of a plan ends in {}", path, suffix);
+  const nlohmann::ordered_json decided{{"processor", processor_name()},
+                                       {"threads", thread_count(options)}};
+  AtomicFile file(path);
+  file.write(fmt::format("{}\n", header));
+  file.write(decided.dump() + "\n");
+  file.write(onnx::export_model_bytes(graph, {}));
+  file.commit();
+}
+
+Plan read_plan(const std::string& path) {
+  std::ifstream file;
+  Plan plan = read_decisions(path, file);
+  plan.model.assign(std::istreambuf_iterator<char>(file), {});
+  return plan;
+}
+
+Options options_for(const std::string& path, Options options) {
+  std::ifstream file;
+  if (options.threads == 0 && is_plan(path)) options.threads = read_decisions(path, file).threads;
+  return options;
+}
+
+}  // namespace tessera::api

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Plan files: what `optimize --plan` decided, so that `run` and `bench` need no search.
+//
+//   tessera plan 1
+//   {"processor": …, "threads": …}
+//   the rewritten model, as ONNX
+//
+// A plan holds no machine code: it is compiled for the processor that it meets, so it is never run
+// wrongly elsewhere; the reader is told when it was made on another one.
+#pragma once
+
+#include <string>
+
+#include "api/options.h"
+#include "ir/graph.h"
+
+namespace tessera::api {
+
+struct Plan {
+  std::string processor;  ///< that it was made on
+  int threads = 1;
+  std::string model;  ///< bytes of an ONNX model
+};
+
+/// By the name: `.plan`.
+bool is_plan(const std::string& path);
+
+/// Written whole or not at all. REQUIRES: the weights have less than 2 GB.
+void write_plan(const ir::Graph& graph, const std::string& path, const Options& options);
+
+/// Throws UserError when the file is no plan.
+Plan read_plan(const std::string& path);
+
+/// The options with what the plan decided, where the caller left it open; as they are for a model.
+Options options_for(const std::string& path, Options options);
+
+}  // namespace tessera::api

@@ -244,10 +244,12 @@ void Importer::count_work(Target& target) {
 void Importer::import_nodes(Frame& frame, const Nodes& nodes) {
   for (const pb::NodeProto& node : nodes) {
     try {
-      // Functions that call each other twice double the work at every level.
+      // Functions that call each other twice double the work at every level; the names of what
+      // lies deep are long, and so it counts for more.
       const int64_t limit =
           std::min(max_nodes, max_inlined_nodes + max_inlined_per_node * stated_nodes_);
-      TESSERA_USER_CHECK(++node_count_ <= limit, "the model has more than {} nodes", limit);
+      node_count_ += 1 + frame.depth / 8;
+      TESSERA_USER_CHECK(node_count_ <= limit, "the model has more than {} nodes", limit);
       import_node(frame, node);
     } catch (const UserError& e) {
       throw UserError(e.kind(), fmt::format("{}: {}", describe(node), e.what()));

@@ -96,7 +96,8 @@ ir::AttrMap import_windows(OnnxImport& c, const ir::Dims& input,
     c.fail(fmt::format("strides, dilations or pads do not fit a kernel of {} axes over {}", rank,
                        sym::to_string(input)));
   for (size_t a = 0; a < rank; ++a)
-    if (strides[a] <= 0 || dilations[a] <= 0) c.fail("strides and dilations must be positive");
+    if (strides[a] <= 0 || dilations[a] <= 0 || kernel[a] <= 0)
+      c.fail("kernel, strides and dilations must be positive");
   const std::string mode = c.attr_string("auto_pad", "NOTSET");
   if (mode == "VALID") pads = zeros;
   else if (mode == "SAME_UPPER" || mode == "SAME_LOWER") {

@@ -39,6 +39,7 @@ Expr resize_axis_weighted(ResizeAxis& r, const TensorArg& x, const Indices& at, 
     stretch = std::min(
         1.0, r.scale != 0 ? r.scale : static_cast<double>(*out) / static_cast<double>(*in));
   }
+  b.check(stretch > 1e-6, "shrinking to less than a millionth with antialiasing");
   const auto first = static_cast<int64_t>(std::floor(-(cubic ? 2.0 : 1.0) / stretch)) + 1;
   const int64_t taps = 2 - 2 * first;
   const Expr position = r.position(at[axis]);

@@ -165,7 +165,10 @@ Val gate(Val x, int k, int count) {
 
 std::vector<Val> decompose_rnn(Decomposition& d, const RnnCell& cell) {
   const bool batch_first = d.flag("layout");
-  const auto given = [&](int k) { return batch_first ? swap_first_axes(d.in(k)) : d.in(k); };
+  const auto given = [&](int k) {
+    d.check(!batch_first || d.in(k).rank() == 3, "input {} needs rank 3", k);
+    return batch_first ? swap_first_axes(d.in(k)) : d.in(k);
+  };
   const Val x = given(0);
   const std::string& direction = d.string("direction");
   d.check(direction == "forward" || direction == "reverse" || direction == "bidirectional",

@@ -139,7 +139,10 @@ int64_t floor_div(int64_t a, int64_t b) {
   return q * b != a && ((a < 0) != (b < 0)) ? q - 1 : q;
 }
 
-int64_t modulo(int64_t a, int64_t b) { return b == -1 ? 0 : a - b * floor_div(a, b); }
+int64_t modulo(int64_t a, int64_t b) {
+  const int64_t r = b == -1 ? 0 : a % b;
+  return r != 0 && ((r < 0) != (b < 0)) ? r + b : r;
+}
 
 namespace {
 

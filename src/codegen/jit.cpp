@@ -61,9 +61,10 @@ llvm::orc::JITTargetMachineBuilder host_machine() {
   return std::move(*builder);
 }
 
-// One kernel to be compiled.
+// One kernel to be compiled, of loops or by an emitter of its own.
 struct Job {
   const ir::Meaning* meaning = nullptr;
+  const EmittedKernel* emitted = nullptr;
   std::string name;
   LoopKernel kernel;
 };
@@ -138,6 +139,23 @@ std::unique_ptr<llvm::MemoryBuffer> to_object(llvm::Module& module, llvm::Target
   return std::make_unique<llvm::SmallVectorMemoryBuffer>(std::move(object), false);
 }
 
+void emit_loops(Job& job, int lanes, llvm::IRBuilder<>& builder, llvm::Module& module) {
+  const ir::Meaning meaning = with_small_divisions(*job.meaning, lanes);
+  LoopNest nest(meaning, lanes);
+  Emitter(nest, builder, module).emit("kernel");
+  const ops::Counts counts = ops::count(*job.meaning);
+  const auto rows = static_cast<double>(nest.rows);
+  job.kernel.rows = nest.rows;
+  job.kernel.flops_per_row = (counts.flops + counts.transcendental) / rows;
+  job.kernel.bytes_per_row = (counts.bytes_read + counts.bytes_written) / rows;
+}
+
+void emit_own(Job& job, llvm::IRBuilder<>& builder, llvm::Module& module) {
+  job.emitted->emit(builder, module, "kernel");
+  job.kernel.rows = job.emitted->rows;
+  job.kernel.flops_per_row = job.emitted->flops_per_row;
+}
+
 // Emits a job and makes its object file; the job gets the name that the kernel has in it, made of
 // its content.
 std::unique_ptr<llvm::MemoryBuffer> compile_module(Job& job, llvm::TargetMachine& machine,
@@ -148,16 +166,9 @@ std::unique_ptr<llvm::MemoryBuffer> compile_module(Job& job, llvm::TargetMachine
   module.setTargetTriple(machine.getTargetTriple().str());
   const bool wide = machine.getTargetFeatureString().contains("+avx512f");
   if (wide) module.addModuleFlag(llvm::Module::Warning, avx512_flag, 1);
-  const int lanes = wide ? 16 : 8;
-  const ir::Meaning meaning = with_small_divisions(*job.meaning, lanes);
-  LoopNest nest(meaning, lanes);
   llvm::IRBuilder<> builder(context);
-  Emitter(nest, builder, module).emit("kernel");
-  const ops::Counts counts = ops::count(*job.meaning);
-  const auto rows = static_cast<double>(nest.rows);
-  job.kernel.rows = nest.rows;
-  job.kernel.flops_per_row = (counts.flops + counts.transcendental) / rows;
-  job.kernel.bytes_per_row = (counts.bytes_read + counts.bytes_written) / rows;
+  if (job.meaning) emit_loops(job, wide ? 16 : 8, builder, module);
+  else emit_own(job, builder, module);
   for (llvm::Function& f : module) {
     if (f.isDeclaration()) continue;
     f.addFnAttr("prefer-vector-width", wide ? "512" : "256");
@@ -199,13 +210,25 @@ Jit::Jit(JitOptions options) : impl_(new Impl{std::move(options), host_machine()
 
 Jit::~Jit() = default;
 
+VectorUnit host_vector_unit() {
+  const bool wide =
+      must(host_machine().createTargetMachine())->getTargetFeatureString().contains("+avx512f");
+  return wide ? VectorUnit{16, 32} : VectorUnit{8, 16};
+}
+
 std::vector<LoopKernel> Jit::compile(std::span<const ir::Meaning* const> meanings) {
+  return compile(meanings, {});
+}
+
+std::vector<LoopKernel> Jit::compile(std::span<const ir::Meaning* const> meanings,
+                                     std::span<const EmittedKernel> emitted) {
   std::vector<Job> jobs;
-  std::vector<size_t> job_of(meanings.size(), SIZE_MAX);
-  for (size_t k = 0; k < meanings.size(); ++k) {
-    if (is_empty(*meanings[k])) continue;
+  std::vector<size_t> job_of(meanings.size() + emitted.size(), SIZE_MAX);
+  for (size_t k = 0; k < job_of.size(); ++k) {
+    const ir::Meaning* meaning = k < meanings.size() ? meanings[k] : nullptr;
+    if (meaning && is_empty(*meaning)) continue;
     job_of[k] = jobs.size();
-    jobs.push_back({meanings[k], {}, {}});
+    jobs.push_back({meaning, meaning ? nullptr : &emitted[k - meanings.size()], {}, {}});
   }
   std::vector<std::unique_ptr<llvm::MemoryBuffer>> objects(jobs.size());
   std::atomic<size_t> next{0};
@@ -232,8 +255,8 @@ std::vector<LoopKernel> Jit::compile(std::span<const ir::Meaning* const> meaning
   for (size_t k = 0; k < jobs.size(); ++k)
     if (impl_->linked.insert(jobs[k].name).second)
       must(impl_->jit->addObjectFile(std::move(objects[k])));
-  std::vector<LoopKernel> kernels(meanings.size());
-  for (size_t k = 0; k < meanings.size(); ++k) {
+  std::vector<LoopKernel> kernels(job_of.size());
+  for (size_t k = 0; k < job_of.size(); ++k) {
     if (job_of[k] == SIZE_MAX) continue;
     kernels[k] = jobs[job_of[k]].kernel;
     kernels[k].run = must(impl_->jit->lookup(jobs[job_of[k]].name)).toPtr<KernelFn>();

@@ -5,13 +5,20 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/disk_cache.h"
+#include "codegen/contraction.h"
 #include "ir/meaning.h"
+
+namespace llvm {
+class IRBuilderBase;
+class Module;
+}  // namespace llvm
 
 namespace tessera::codegen {
 
@@ -27,6 +34,17 @@ struct LoopKernel {
   int64_t rows = 0;  ///< 0 when there is nothing to compute
   double flops_per_row = 0, bytes_per_row = 0;
 };
+
+/// A kernel that writes itself: `emit` appends a function of the given name with the signature of
+/// KernelFn to the module.
+struct EmittedKernel {
+  std::function<void(llvm::IRBuilderBase&, llvm::Module&, const std::string&)> emit;
+  int64_t rows = 0;
+  double flops_per_row = 0;
+};
+
+/// Of the processor that runs this program.
+VectorUnit host_vector_unit();
 
 struct JitOptions {
   int threads = 2;              ///< that compile
@@ -49,6 +67,9 @@ class Jit {
   /// outputs of one meaning must have one shape. An output may share its memory with an input that
   /// the meaning reads at the output's own index only.
   std::vector<LoopKernel> compile(std::span<const ir::Meaning* const> meanings);
+  /// The kernels of the meanings, then the others.
+  std::vector<LoopKernel> compile(std::span<const ir::Meaning* const> meanings,
+                                  std::span<const EmittedKernel> emitted);
 
  private:
   struct Impl;

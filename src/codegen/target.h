@@ -36,6 +36,8 @@ struct PostOp {
     tanh,
     leaky_relu,
     elu,
+    gelu,       ///< through erf
+    gelu_tanh,  ///< its approximation through tanh
     add,
     mul,
   };
@@ -56,6 +58,7 @@ struct LibraryRequest {
   View dst;
   std::vector<PostOp> post;
   int threads = 1;
+  bool generated_only = false;  ///< no kernel of a library from outside
 };
 
 /// Thread-compatible: one thread at a time makes kernels.

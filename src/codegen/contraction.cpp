@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tiles, schedules and packing of contractions.
+#include "codegen/contraction.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <span>
+
+#include "base/check.h"
+
+namespace tessera::codegen {
+
+using Axis = Contraction::Axis;
+
+namespace {
+
+int64_t product(const std::vector<Axis>& axes) {
+  int64_t n = 1;
+  for (const Axis& axis : axes) n *= axis.extent;
+  return n;
+}
+
+int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
+
+// `extent` indices in as few chunks of at most `most` as there can be, of nearly equal size.
+std::vector<ContractionTiles::Chunk> chunks(int64_t extent, int64_t most) {
+  std::vector<ContractionTiles::Chunk> result;
+  const int64_t parts = (extent + most - 1) / most;
+  int64_t first = 0;
+  for (int64_t k = 0; k < parts; ++k) {
+    const int64_t count = extent / parts + (k < extent % parts ? 1 : 0);
+    result.push_back({first, count});
+    first += count;
+  }
+  return result;
+}
+
+const Contraction::Window* window_of(const Contraction& c, size_t row) {
+  for (const Contraction::Window& w : c.windows)
+    if (w.row == row) return &w;
+  return nullptr;
+}
+
+// Which taps each index of a chunk sees.
+std::vector<bool> sight(const Contraction& c, size_t row, const ContractionTiles::Chunk& chunk) {
+  std::vector<bool> seen;
+  const Contraction::Window* w = window_of(c, row);
+  for (int64_t at = chunk.first; w && at < chunk.first + chunk.count; ++at)
+    for (int64_t tap = 0; tap < c.reduce[w->tap].extent; ++tap)
+      seen.push_back(w->contains(at, tap));
+  return seen;
+}
+
+}  // namespace
+
+int64_t Contraction::reduction() const { return product(reduce); }
+int64_t Contraction::row_count() const { return product(rows); }
+int64_t Contraction::batch_count() const { return product(batch); }
+double Contraction::flops() const {
+  return 2.0 * static_cast<double>(batch_count()) * static_cast<double>(row_count()) *
+         static_cast<double>(column.extent) * static_cast<double>(reduction());
+}
+
+std::string ContractionSchedule::to_string() const {
+  return fmt::format("{}x{}v unroll {}{}{}", rows, vectors, unroll,
+                     columns_outer ? "" : " rows-outer", prefetch ? " prefetch" : "");
+}
+
+namespace {
+
+// Axes of one index are no axes, unless a window looks at them.
+void drop_units(Contraction& c) {
+  std::erase_if(c.batch, [](const Axis& axis) { return axis.extent == 1; });
+  for (size_t k = c.reduce.size(); k-- > 0 && c.reduce.size() > 1;) {
+    const bool seen = std::any_of(c.windows.begin(), c.windows.end(),
+                                  [&](const Contraction::Window& w) { return w.tap == k; });
+    if (c.reduce[k].extent != 1 || seen) continue;
+    c.reduce.erase(c.reduce.begin() + static_cast<long>(k));
+    for (Contraction::Window& w : c.windows)
+      if (w.tap > k) --w.tap;
+  }
+}
+
+}  // namespace
+
+void join_axes(Contraction& c) {
+  drop_units(c);
+  const auto has_window = [&](size_t row) { return window_of(c, row) != nullptr; };
+  for (size_t k = c.rows.size(); k-- > 1;) {
+    Axis &outer = c.rows[k - 1], &inner = c.rows[k];
+    if (has_window(k) || has_window(k - 1)) continue;
+    const auto follows = [&](int64_t of_outer, int64_t of_inner) {
+      return outer.extent == 1 || of_outer == of_inner * inner.extent;
+    };
+    bool joins = inner.extent == 1 || (follows(outer.a, inner.a) && follows(outer.dst, inner.dst));
+    for (size_t o = 0; o < c.operand_count() && inner.extent != 1; ++o)
+      joins = joins && follows(outer.operand(o), inner.operand(o));
+    if (!joins) continue;
+    const int64_t extent = outer.extent * inner.extent;
+    if (inner.extent != 1) outer = inner;
+    outer.extent = extent;
+    c.rows.erase(c.rows.begin() + static_cast<long>(k));
+    for (Contraction::Window& w : c.windows)
+      if (w.row > k) --w.row;
+  }
+}
+
+namespace {
+
+struct Block {
+  int rows, vectors;
+};
+// What fits the registers: rows × vectors sums, the vectors of b and one element of a. Seven rows
+// by four vectors would leave none for the element.
+constexpr Block wide_blocks[] = {{8, 3}, {14, 2}, {6, 4}, {9, 3}, {8, 2},
+                                 {4, 5}, {3, 6},  {2, 8}, {1, 8}};
+constexpr Block narrow_blocks[] = {{6, 2}, {4, 3}, {3, 4}, {2, 4}, {1, 6}};
+
+// Cycles of one step of the reduction in a tile: two multiply-adds and two loads a cycle; fewer
+// than eight sums wait for each other; weights that lie in the second-level cache come at half a
+// vector a cycle.
+double cycles(double rows, double vectors, bool far) {
+  return std::max({rows * vectors / 2, (rows + vectors) / 2, 4.0, far ? 2 * vectors : 0.0});
+}
+
+}  // namespace
+
+ContractionSchedule choose_schedule(const Contraction& c, VectorUnit unit) {
+  ContractionSchedule s;
+  s.lanes = unit.lanes;
+  const int64_t vectors = (c.column.extent + unit.lanes - 1) / unit.lanes;
+  const std::span<const Block> blocks = unit.registers >= 32
+                                            ? std::span<const Block>(wide_blocks)
+                                            : std::span<const Block>(narrow_blocks);
+  // Rows whose distance is a multiple of 4096 bytes compete for the same lines of the first cache.
+  const bool aliased = c.rows.back().a % 1024 == 0 && c.rows.back().a != 0;
+  double best = HUGE_VAL;
+  for (const Block& block : blocks) {
+    ContractionSchedule candidate = s;
+    candidate.rows = block.rows;
+    candidate.vectors = static_cast<int>(std::min<int64_t>(block.vectors, vectors));
+    const ContractionTiles t = cut_tiles(c, candidate);
+    const auto steps = static_cast<double>(c.reduction());
+    const bool far = steps * static_cast<double>(t.panel_width) * 4 > 24e3;
+    double cost = 0;
+    for (const auto& o : t.outer)
+      for (const auto& i : t.inner) {
+        const auto rows = static_cast<double>(o.count * i.count);
+        const auto tile = [&](int64_t width) {
+          const double v = static_cast<double>(width / unit.lanes);
+          return steps * cycles(rows, v, far) + 2 * rows * v + 30;
+        };
+        cost += static_cast<double>(t.panels - 1) * tile(t.panel_width) + tile(t.last_width);
+      }
+    if (aliased && block.rows > 8) cost *= 1.05;
+    if (cost >= best * 0.995) continue;
+    best = cost;
+    s = candidate;
+  }
+  const int64_t rows = c.row_count();
+  const auto weights = static_cast<double>(c.reduction() * c.column.extent);
+  s.columns_outer =
+      rows <= s.rows || weights >= static_cast<double>(rows * c.reduce.back().extent) / 2;
+  s.prefetch = c.packed && s.columns_outer && rows > s.rows;
+  s.unroll = s.rows * s.vectors >= 16 ? 4 : 8;
+  return s;
+}
+
+ContractionTiles cut_tiles(const Contraction& c, const ContractionSchedule& s) {
+  ContractionTiles t;
+  const Axis& inner = c.rows.back();
+  t.inner = chunks(inner.extent, s.rows);
+  t.outer = {{0, 1}};
+  if (c.rows.size() > 1) {
+    const Axis& outer = c.rows[c.rows.size() - 2];
+    t.fixed_outer = 2 * inner.extent <= s.rows;
+    t.outer = chunks(outer.extent, t.fixed_outer ? s.rows / inner.extent : 1);
+  }
+  for (size_t k = 0; k + 2 < c.rows.size(); ++k) t.lines *= c.rows[k].extent;
+  std::map<std::vector<int64_t>, int> known;
+  for (const auto& o : t.outer)
+    for (const auto& i : t.inner) {
+      std::vector<int64_t> key{o.count, i.count};
+      for (bool b : sight(c, c.rows.size() - 1, i)) key.push_back(b);
+      if (t.fixed_outer)
+        for (bool b : sight(c, c.rows.size() - 2, o)) key.push_back(b);
+      const auto [at, inserted] = known.emplace(key, static_cast<int>(t.classes.size()));
+      if (inserted) t.classes.push_back({o, i});
+      t.class_of.push_back(at->second);
+    }
+  t.panel_width = int64_t{s.lanes} * s.vectors;
+  t.panels = (c.column.extent + t.panel_width - 1) / t.panel_width;
+  t.last_width = round_up(c.column.extent - (t.panels - 1) * t.panel_width, s.lanes);
+  t.tasks = c.batch_count() * t.panels * t.row_tiles();
+  return t;
+}
+
+namespace {
+
+int64_t packed_matrix(const Contraction& c, const ContractionSchedule& s) {
+  return c.reduction() * round_up(c.column.extent, s.lanes);
+}
+
+bool varies(const Axis& axis) { return axis.b != 0 && axis.extent > 1; }
+
+void pack_matrix(const Contraction& c, const ContractionTiles& t, const float* b, float* packed) {
+  std::vector<int64_t> at(c.reduce.size(), 0);
+  for (int64_t panel = 0; panel < t.panels; ++panel) {
+    const int64_t first = panel * t.panel_width;
+    const int64_t width = panel + 1 < t.panels ? t.panel_width : t.last_width;
+    const int64_t count = std::min(width, c.column.extent - first);
+    std::fill(at.begin(), at.end(), 0);
+    for (int64_t k = 0; k < c.reduction(); ++k) {
+      const float* from = b + first * c.column.b;
+      for (size_t axis = 0; axis < at.size(); ++axis) from += at[axis] * c.reduce[axis].b;
+      for (int64_t n = 0; n < count; ++n) packed[n] = from[n * c.column.b];
+      std::fill(packed + count, packed + width, 0.0F);
+      packed += width;
+      for (size_t axis = at.size(); axis-- > 0;) {
+        if (++at[axis] < c.reduce[axis].extent) break;
+        at[axis] = 0;
+      }
+    }
+  }
+}
+
+}  // namespace
+
+int64_t packed_elements(const Contraction& c, const ContractionSchedule& s) {
+  int64_t n = packed_matrix(c, s);
+  for (const Axis& axis : c.batch)
+    if (varies(axis)) n *= axis.extent;
+  return n;
+}
+
+void pack_b(const Contraction& c, const ContractionSchedule& s, const float* b, float* packed) {
+  const ContractionTiles t = cut_tiles(c, s);
+  std::vector<const Axis*> axes;
+  int64_t count = 1;
+  for (const Axis& axis : c.batch)
+    if (varies(axis)) axes.push_back(&axis), count *= axis.extent;
+  for (int64_t k = 0; k < count; ++k) {
+    const float* from = b;
+    int64_t rest = k;
+    for (size_t axis = axes.size(); axis-- > 0;) {
+      from += rest % axes[axis]->extent * axes[axis]->b;
+      rest /= axes[axis]->extent;
+    }
+    pack_matrix(c, t, from, packed + k * packed_matrix(c, s));
+  }
+}
+
+}  // namespace tessera::codegen

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: Apache-2.0
+// The reduction with its sums in registers, then the epilogue. Distances between the rows of a tile
+// are constants, so they become displacements of the loads.
+#include "codegen/contraction_tile.h"
+
+#include <llvm/IR/IRBuilder.h>
+#include <llvm/IR/Module.h>
+
+#include <algorithm>
+#include <map>
+
+#include "base/check.h"
+#include "codegen/emit_epilogue.h"
+
+namespace tessera::codegen {
+
+bool is_fixed(const Contraction& c, const Contraction::Window& w, bool fixed_outer) {
+  const size_t n = c.rows.size();
+  return w.row + 1 == n || (fixed_outer && w.row + 2 == n);
+}
+
+int64_t prefetch_share(const Contraction& c, const ContractionSchedule& s, int64_t row_tiles) {
+  // Lines of 16 floats for each `unroll` steps, at least one.
+  const int64_t floats = int64_t{s.unroll} * s.lanes * s.vectors;
+  const int64_t lines = (floats / 16 + row_tiles - 1) / row_tiles;
+  return c.reduction() / s.unroll * lines * 16;
+}
+
+namespace {
+
+using llvm::Value;
+using Axis = Contraction::Axis;
+
+class TileEmitter {
+ public:
+  TileEmitter(const Contraction& c, const ContractionSchedule& s, const TileShape& shape,
+              llvm::IRBuilderBase& b, llvm::Module& module)
+      : c_(c), s_(s), shape_(shape), b_(b), module_(module) {
+    vector_ = llvm::FixedVectorType::get(b_.getFloatTy(), static_cast<unsigned>(s.lanes));
+    inner_flat_.assign(c.reduce.size() + 1, 1);
+    for (size_t k = c.reduce.size(); k-- > 0;)
+      inner_flat_[k] = inner_flat_[k + 1] * c.reduce[k].extent;
+    find_rows();
+  }
+
+  llvm::Function* emit(const std::string& name) {
+    declare(name);
+    b_.SetInsertPoint(block("entry"));
+    sums_.assign(rows_.size() * static_cast<size_t>(shape_.vectors),
+                 llvm::Constant::getNullValue(vector_));
+    nest(0, f_->getArg(0), f_->getArg(1), number(0), std::vector<bool>(rows_.size(), true));
+    store_all();
+    b_.CreateRetVoid();
+    return f_;
+  }
+
+ private:
+  // Distances from the tile's first row.
+  struct Row {
+    int64_t outer = 0, inner = 0;  ///< indices on the axes
+    int64_t a = 0, dst = 0;
+    std::vector<int64_t> operands;
+  };
+  struct Limits {
+    Value *first = nullptr, *last = nullptr;
+  };
+
+  Value* number(int64_t n) { return b_.getInt64(static_cast<uint64_t>(n)); }
+  llvm::BasicBlock* block(const char* name) {
+    return llvm::BasicBlock::Create(b_.getContext(), name, f_);
+  }
+  Value* at(Value* base, int64_t offset) {
+    return offset ? b_.CreateConstGEP1_64(b_.getFloatTy(), base, static_cast<uint64_t>(offset))
+                  : base;
+  }
+
+  void find_rows() {
+    const size_t n = c_.rows.size();
+    const Axis unit{};
+    const Axis &inner = c_.rows[n - 1], &outer = n > 1 ? c_.rows[n - 2] : unit;
+    for (int64_t o = 0; o < shape_.outer.count; ++o)
+      for (int64_t i = 0; i < shape_.inner.count; ++i) {
+        Row row{shape_.outer.first + o,
+                shape_.inner.first + i,
+                o * outer.a + i * inner.a,
+                o * outer.dst + i * inner.dst,
+                {}};
+        for (size_t k = 0; k < c_.operand_count(); ++k)
+          row.operands.push_back(o * outer.operand(k) + i * inner.operand(k));
+        rows_.push_back(std::move(row));
+      }
+  }
+
+  void declare(const std::string& name) {
+    const size_t pointers = 4 + c_.operand_count();
+    std::vector<llvm::Type*> types(pointers, b_.getPtrTy());
+    std::vector<size_t> told;
+    for (size_t k = 0; k < c_.windows.size(); ++k)
+      if (!is_fixed(c_, c_.windows[k], shape_.fixed_outer)) told.push_back(k);
+    types.insert(types.end(), 2 * told.size(), b_.getInt64Ty());
+    f_ = llvm::Function::Create(llvm::FunctionType::get(b_.getVoidTy(), types, false),
+                                llvm::Function::InternalLinkage, name, module_);
+    f_->setDoesNotThrow();
+    f_->addFnAttr(llvm::Attribute::NoInline);
+    for (size_t k = 0; k < told.size(); ++k)
+      limits_[told[k]] = {f_->getArg(static_cast<unsigned>(pointers + 2 * k)),
+                          f_->getArg(static_cast<unsigned>(pointers + 2 * k + 1))};
+  }
+
+  size_t window_of_tap(size_t axis) const {
+    for (size_t k = 0; k < c_.windows.size(); ++k)
+      if (c_.windows[k].tap == axis) return k;
+    return SIZE_MAX;
+  }
+
+  // Elements of b from one index of a reduction's axis to the next.
+  int64_t b_step(size_t depth) const {
+    return c_.packed ? inner_flat_[depth + 1] * s_.lanes * shape_.vectors : c_.reduce[depth].b;
+  }
+
+  using Active = std::vector<bool>;
+
+  void nest(size_t depth, Value* a, Value* b, Value* flat, const Active& active) {
+    if (depth == c_.reduce.size()) return step(a, b, active);
+    const Axis& axis = c_.reduce[depth];
+    const size_t window = window_of_tap(depth);
+    const auto one = [&](int64_t k, const Active& rows) {
+      nest(depth + 1, at(a, k * axis.a), at(b, k * b_step(depth)),
+           b_.CreateAdd(flat, number(k * inner_flat_[depth + 1])), rows);
+    };
+    if (window != SIZE_MAX && is_fixed(c_, c_.windows[window], shape_.fixed_outer)) {
+      for (int64_t tap = 0; tap < axis.extent; ++tap) {
+        const Active seeing = who_sees(c_.windows[window], tap, active);
+        if (std::find(seeing.begin(), seeing.end(), true) != seeing.end()) one(tap, seeing);
+      }
+      return;
+    }
+    if (window != SIZE_MAX) {
+      const Limits& l = limits_.at(window);
+      return loop(depth, l.first, l.last, 1, a, b, flat, active);
+    }
+    const bool innermost = depth + 1 == c_.reduce.size();
+    const int64_t unroll = innermost ? s_.unroll : 1;
+    const int64_t whole = axis.extent / unroll * unroll;
+    int64_t done = 0;
+    if (whole > 2 * unroll) {
+      loop(depth, number(0), number(whole), unroll, a, b, flat, active);
+      done = whole;
+    }
+    for (; done < axis.extent; ++done) one(done, active);
+  }
+
+  Active who_sees(const Contraction::Window& w, int64_t tap, const Active& active) const {
+    Active result = active;
+    for (size_t r = 0; r < rows_.size(); ++r) {
+      const int64_t index = w.row + 1 == c_.rows.size() ? rows_[r].inner : rows_[r].outer;
+      result[r] = active[r] && w.contains(index, tap);
+    }
+    return result;
+  }
+
+  // for (k = first; k < last; k += unroll), by which the sums go as they come where it is empty.
+  void loop(size_t depth, Value* first, Value* last, int64_t unroll, Value* a, Value* b,
+            Value* flat, const Active& active) {
+    const Axis& axis = c_.reduce[depth];
+    const std::vector<Value*> before = sums_;
+    llvm::BasicBlock* from = b_.GetInsertBlock();
+    llvm::BasicBlock *body = block("loop"), *after = block("after");
+    const bool certain = llvm::isa<llvm::Constant>(first);
+    Value *a_first = a, *b_first = b;
+    if (!certain) {
+      a_first = b_.CreateGEP(b_.getFloatTy(), a, b_.CreateMul(first, number(axis.a)));
+      b_first = b_.CreateGEP(b_.getFloatTy(), b, b_.CreateMul(first, number(b_step(depth))));
+      b_.CreateCondBr(b_.CreateICmpSLT(first, last), body, after);
+    } else {
+      b_.CreateBr(body);
+    }
+    b_.SetInsertPoint(body);
+    llvm::PHINode* k = b_.CreatePHI(b_.getInt64Ty(), 2);
+    llvm::PHINode* pa = b_.CreatePHI(b_.getPtrTy(), 2);
+    llvm::PHINode* pb = b_.CreatePHI(b_.getPtrTy(), 2);
+    std::vector<llvm::PHINode*> carried;
+    for (Value*& sum : sums_) {
+      carried.push_back(b_.CreatePHI(vector_, 2));
+      carried.back()->addIncoming(sum, from);
+      sum = carried.back();
+    }
+    Value* own_flat = b_.CreateAdd(flat, b_.CreateMul(k, number(inner_flat_[depth + 1])));
+    if (unroll > 1 || depth + 1 == c_.reduce.size()) prefetch(own_flat);
+    for (int64_t u = 0; u < unroll; ++u)
+      nest(depth + 1, at(pa, u * axis.a), at(pb, u * b_step(depth)), own_flat, active);
+    llvm::BasicBlock* end = b_.GetInsertBlock();
+    Value* next = b_.CreateAdd(k, number(unroll), "", true, true);
+    k->addIncoming(first, from), k->addIncoming(next, end);
+    pa->addIncoming(a_first, from), pa->addIncoming(at(pa, unroll * axis.a), end);
+    pb->addIncoming(b_first, from), pb->addIncoming(at(pb, unroll * b_step(depth)), end);
+    for (size_t n = 0; n < sums_.size(); ++n) carried[n]->addIncoming(sums_[n], end);
+    b_.CreateCondBr(b_.CreateICmpSLT(next, last), body, after);
+    b_.SetInsertPoint(after);
+    if (certain) return;
+    for (size_t n = 0; n < sums_.size(); ++n) {
+      llvm::PHINode* joined = b_.CreatePHI(vector_, 2);
+      joined->addIncoming(before[n], from);
+      joined->addIncoming(sums_[n], end);
+      sums_[n] = joined;
+    }
+  }
+
+  // This tile's share of the next panel.
+  void prefetch(Value* flat) {
+    if (!s_.prefetch) return;
+    const int64_t share = prefetch_share(c_, s_, shape_.row_tiles);
+    const int64_t floats = share / (c_.reduction() / s_.unroll);  // for each `unroll` steps
+    Value* from = b_.CreateGEP(b_.getFloatTy(), f_->getArg(3),
+                               b_.CreateMul(flat, number(floats / s_.unroll)));
+    for (int64_t line = 0; line < floats; line += 16)
+      b_.CreateIntrinsic(llvm::Intrinsic::prefetch, {b_.getPtrTy()},
+                         {at(from, line), b_.getInt32(0), b_.getInt32(2), b_.getInt32(1)});
+  }
+
+  Value* tail_mask() {
+    std::vector<llvm::Constant*> lanes;
+    for (int k = 0; k < s_.lanes; ++k) lanes.push_back(b_.getInt1(k < shape_.last_lanes));
+    return llvm::ConstantVector::get(lanes);
+  }
+  bool is_partial(int v) const { return v + 1 == shape_.vectors && shape_.last_lanes < s_.lanes; }
+
+  Value* load_vector(Value* from, int v, bool padded) {
+    const llvm::Align align(padded ? static_cast<uint64_t>(s_.lanes) * 4 : 4);
+    if (padded || !is_partial(v)) return b_.CreateAlignedLoad(vector_, from, align);
+    return b_.CreateMaskedLoad(vector_, from, align, tail_mask(),
+                               llvm::Constant::getNullValue(vector_));
+  }
+
+  // One product for every active row and column.
+  void step(Value* a, Value* b, const Active& active) {
+    std::vector<Value*> columns;
+    for (int v = 0; v < shape_.vectors; ++v)
+      columns.push_back(load_vector(at(b, int64_t{v} * s_.lanes), v, c_.packed));
+    for (size_t r = 0; r < rows_.size(); ++r) {
+      if (!active[r]) continue;
+      Value* element = b_.CreateLoad(b_.getFloatTy(), at(a, rows_[r].a));
+      Value* row = b_.CreateVectorSplat(static_cast<unsigned>(s_.lanes), element);
+      for (int v = 0; v < shape_.vectors; ++v) {
+        Value*& sum = sums_[r * static_cast<size_t>(shape_.vectors) + static_cast<size_t>(v)];
+        sum = b_.CreateIntrinsic(llvm::Intrinsic::fma, {vector_},
+                                 {row, columns[static_cast<size_t>(v)], sum});
+      }
+    }
+  }
+
+  void store_all() {
+    for (size_t r = 0; r < rows_.size(); ++r)
+      for (int v = 0; v < shape_.vectors; ++v) {
+        Value* x = sums_[r * static_cast<size_t>(shape_.vectors) + static_cast<size_t>(v)];
+        if (c_.epilogue)
+          x = emit_epilogue(b_, *c_.epilogue, x, s_.lanes,
+                            [&](size_t k) { return operand(k, rows_[r], v); });
+        Value* to = at(f_->getArg(2), rows_[r].dst + int64_t{v} * s_.lanes);
+        if (is_partial(v)) b_.CreateMaskedStore(x, to, llvm::Align(4), tail_mask());
+        else b_.CreateAlignedStore(x, to, llvm::Align(4));
+      }
+  }
+
+  // Operands are loaded once where rows share them; the compiler keeps or reloads them.
+  Value* operand(size_t k, const Row& row, int v) {
+    const int64_t stride = c_.column.operand(k), offset = row.operands[k];
+    const auto key = std::tuple(k, offset, stride ? v : 0);
+    if (const auto found = operands_.find(key); found != operands_.end()) return found->second;
+    Value* from = at(f_->getArg(static_cast<unsigned>(4 + k)), offset + stride * v * s_.lanes);
+    TESSERA_CHECK(stride == 0 || stride == 1);
+    Value* value = stride ? load_vector(from, v, false)
+                          : b_.CreateVectorSplat(static_cast<unsigned>(s_.lanes),
+                                                 b_.CreateLoad(b_.getFloatTy(), from));
+    operands_.emplace(key, value);
+    return value;
+  }
+
+  const Contraction& c_;
+  const ContractionSchedule& s_;
+  const TileShape& shape_;
+  llvm::IRBuilderBase& b_;
+  llvm::Module& module_;
+  llvm::Type* vector_ = nullptr;
+  llvm::Function* f_ = nullptr;
+  std::vector<int64_t> inner_flat_;  // entry k + 1: products for one index of axis k
+  std::vector<Row> rows_;
+  std::vector<Value*> sums_;         // by row and vector
+  std::map<size_t, Limits> limits_;  // by window
+  std::map<std::tuple<size_t, int64_t, int>, Value*> operands_;
+};
+
+}  // namespace
+
+llvm::Function* emit_contraction_tile(const Contraction& c, const ContractionSchedule& s,
+                                      const TileShape& shape, llvm::IRBuilderBase& b,
+                                      llvm::Module& module, const std::string& name) {
+  return TileEmitter(c, s, shape, b, module).emit(name);
+}
+
+}  // namespace tessera::codegen

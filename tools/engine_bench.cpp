@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs one model on the CPU engine:
-//     engine_bench MODEL.onnx [threads [INPUTS.npz [OUTPUTS.npz [unfused]]]]
-// Prints the time to compile, the latency, the arena, and the kernels by the time they take.
+//     engine_bench MODEL.onnx [threads [INPUTS.npz [OUTPUTS.npz [unfused|library|generated]]]]
+// Prints the time to compile, the latency, the arena, and the kernels by the time they take. The
+// last word switches fusion off, or leaves products to oneDNN or to generated kernels alone; `-`
+// stands for no file.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -40,17 +42,19 @@ void report(runtime::Plan& plan, const std::vector<Tensor>& inputs) {
 }
 
 int run(int argc, char** argv) {
-  TESSERA_USER_CHECK(argc >= 2, "usage: engine_bench MODEL [threads [INPUTS [OUTPUTS [unfused]]]]");
+  TESSERA_USER_CHECK(argc >= 2, "usage: engine_bench MODEL [threads [INPUTS [OUTPUTS [MODE]]]]");
   const int threads = argc > 2 ? std::atoi(argv[2]) : 1;
   const double start = now();
   onnx::ImportOptions options;
   std::map<std::string, Tensor> values;
-  if (argc > 3) values = read_npz(argv[3]);
+  const std::string mode = argc > 5 ? argv[5] : "";
+  if (argc > 3 && std::string(argv[3]) != "-") values = read_npz(argv[3]);
   options.values = values;
   const ir::Graph graph = onnx::import_model(argv[1], options);
   const double imported = now();
-  const auto target = backend::cpu::make_target();
-  const auto plan = plan::compile(graph, *target, {.threads = threads, .fuse = argc <= 5});
+  const auto target = backend::cpu::make_target(
+      {.use_library = mode != "generated", .use_generated = mode != "library"});
+  const auto plan = plan::compile(graph, *target, {.threads = threads, .fuse = mode != "unfused"});
   std::printf("import %.2f s, compile %.2f s, %zu kernels, arena %.1f MB\n", imported - start,
               now() - imported, plan->launches().size(), plan->arena_bytes() / 1e6);
   std::vector<Tensor> inputs;
@@ -59,7 +63,7 @@ int run(int argc, char** argv) {
     inputs.push_back(at != values.end() ? at->second : Tensor(port.type, port.shape));
   }
   std::vector<Tensor> results = plan->run(inputs);
-  if (argc > 4) {
+  if (argc > 4 && std::string(argv[4]) != "-") {
     std::map<std::string, Tensor> named;
     for (size_t k = 0; k < results.size(); ++k) named[plan->outputs()[k].name] = results[k];
     write_npz(argv[4], named);

@@ -12,7 +12,8 @@ namespace tessera::plan {
 
 struct CompileOptions {
   int threads = 1;
-  bool fuse = true;  ///< false: one kernel per node
+  bool fuse = true;             ///< false: one kernel per node
+  bool generated_only = false;  ///< products and convolutions by generated kernels alone
 };
 
 /// REQUIRES: concrete shapes (UserError otherwise). The plan keeps what it needs; `target` must

@@ -123,6 +123,7 @@ class Emitter {
     request.attrs = s.attrs;
     request.post = s.post;
     request.threads = options_.threads;
+    request.generated_only = options_.generated_only;
     for (ValueId v : s.src) {
       request.src.push_back(view(v));
       const bool known = v != no_value && d_.values[v].constant;
@@ -130,7 +131,13 @@ class Emitter {
     }
     request.dst = view(s.dst[0]);
     auto kernel = target_.make_library(request);
-    if (!kernel) throw LibraryRefusal{s.op, !s.post.empty()};
+    if (!kernel) {
+      using Kind = codegen::PostOp::Kind;
+      const bool gelu = std::any_of(s.post.begin(), s.post.end(), [](const codegen::PostOp& p) {
+        return p.kind == Kind::gelu || p.kind == Kind::gelu_tanh;
+      });
+      throw LibraryRefusal{gelu ? "gelu" : s.op, !s.post.empty()};
+    }
     return kernel;
   }
 

@@ -8,6 +8,7 @@
 #include <functional>
 #include <limits>
 #include <map>
+#include <numbers>
 #include <set>
 
 #include "ir/scalar_eval.h"
@@ -52,10 +53,19 @@ double apply(const PostOp& op, double x) {
     case PostOp::Kind::tanh: return std::tanh(x);
     case PostOp::Kind::leaky_relu: return x > 0 ? x : op.alpha * x;
     case PostOp::Kind::elu: return x > 0 ? x : op.alpha * std::expm1(x);
+    case PostOp::Kind::gelu: return 0.5 * x * (1 + std::erf(x * (std::numbers::sqrt2 / 2)));
+    case PostOp::Kind::gelu_tanh:
+      return 0.5 * x *
+             (1 + std::tanh(std::numbers::sqrt2 * std::numbers::inv_sqrtpi *
+                            (x + 0.044715 * x * x * x)));
     case PostOp::Kind::add:
     case PostOp::Kind::mul: break;
   }
   return std::nan("");
+}
+
+bool is_gelu(const PostOp& op) {
+  return op.kind == PostOp::Kind::gelu || op.kind == PostOp::Kind::gelu_tanh;
 }
 
 // Whether op(t) is `expected` up to how constants were rounded to f32. A zero must be one: what
@@ -68,15 +78,17 @@ bool agrees(const PostOp& op, double t, double expected) {
   if (op.kind == PostOp::Kind::linear)
     near += 1e-13 * (std::fabs(op.alpha * t) + std::fabs(op.beta));
   if (op.kind == PostOp::Kind::hard_swish) near += 1e-6;  // (x + 3) / 6 with a rounded 1/6
+  // 1 + erf and 1 + tanh have an error of their own where they nearly vanish.
+  if (is_gelu(op)) near += 2e-7 * std::fabs(t);
   return std::fabs(found - expected) <= near;
 }
 
 // The library's function that equals f on many points around every knee, if there is one.
-std::optional<PostOp> recognize(const std::function<double(double)>& f) {
+std::optional<PostOp> recognize(const std::function<double(double)>& f, bool with_gelu) {
   using Kind = PostOp::Kind;
   constexpr double infinity = std::numeric_limits<double>::infinity();
   const double zero = f(0), one = f(1), minus = f(-1);
-  const std::array<PostOp, 8> candidates{{
+  const std::array<PostOp, 10> candidates{{
       {.kind = Kind::linear, .alpha = one - zero, .beta = zero},
       {.kind = Kind::relu},
       {.kind = Kind::clip, .alpha = f(-infinity), .beta = f(infinity)},
@@ -85,13 +97,15 @@ std::optional<PostOp> recognize(const std::function<double(double)>& f) {
       {.kind = Kind::sigmoid},
       {.kind = Kind::tanh},
       {.kind = Kind::leaky_relu, .alpha = -minus},
+      {.kind = Kind::gelu},
+      {.kind = Kind::gelu_tanh},
   }};
   static constexpr std::array points{
       -90.0, -20.5, -7.3, -6.1, -4.2, -3.1, -2.9, -2.2, -1.7, -1.1,  -0.6, -0.3,  -0.1,
       -1e-3, 0.0,   1e-3, 0.07, 0.2,  0.55, 0.9,  1.1,  1.5,  2.2,   2.9,  3.1,   4.2,
       5.9,   6.1,   7.3,  20.5, 90.0, 1e4,  -1e4, -1e8, 1e8,  -1e20, 1e20, -1e37, 1e37};
   for (const PostOp& op : candidates) {
-    if (std::isnan(op.alpha) || std::isnan(op.beta)) continue;
+    if (std::isnan(op.alpha) || std::isnan(op.beta) || (is_gelu(op) && !with_gelu)) continue;
     const bool equal =
         std::all_of(points.begin(), points.end(), [&](double t) { return agrees(op, t, f(t)); });
     if (equal) return op;
@@ -102,8 +116,13 @@ std::optional<PostOp> recognize(const std::function<double(double)>& f) {
 // Brings the body of a step into the form of an epilogue of the value `v`.
 class Matcher {
  public:
-  Matcher(const Draft& d, const Step& step, const Step& library)
-      : d_(d), step_(step), library_(library), pool_(*step.meaning.pool), v_(library.dst[0]) {}
+  Matcher(const Draft& d, const Step& step, const Step& library, bool with_gelu)
+      : d_(d),
+        step_(step),
+        library_(library),
+        pool_(*step.meaning.pool),
+        v_(library.dst[0]),
+        with_gelu_(with_gelu) {}
 
   bool run() {
     for (ExprId id = 0; id < pool_.size(); ++id) {
@@ -176,7 +195,7 @@ class Matcher {
       if (u == id) continue;
       const auto f = [&](double t) { return evaluate(pool_, id, u, t); };
       if (std::isnan(f(0.5))) continue;
-      const auto op = recognize(f);
+      const auto op = recognize(f, with_gelu_);
       if (!op) continue;
       const size_t before = post.size(), operands_before = operands.size();
       if (match(u)) {
@@ -202,6 +221,7 @@ class Matcher {
   const Step& library_;
   const ir::ExprPool& pool_;
   ValueId v_;
+  bool with_gelu_;
   ExprId leaf_ = no_leaf;
   std::map<ExprId, bool> holds_;
 };
@@ -239,7 +259,10 @@ class Absorption {
       if (consumers_[v].size() != 1 || d_.values[v].shape != d_.values[step.dst[0]].shape) continue;
       for (const ReadUse& use : read_uses(d_, step))
         if (step.src[use.input] == v && !use.identity) return false;
-      Matcher matcher(d_, step, library);
+      // Only generated kernels have it, which products by constants are.
+      const bool with_gelu = !refusals_.epilogues.contains("gelu") && library.op == "matmul" &&
+                             d_.values[d_.root(library.src[1])].constant;
+      Matcher matcher(d_, step, library, with_gelu);
       if (!matcher.run()) continue;
       merge_linear(matcher.post);
       if (matcher.post.size() + library.post.size() > max_post_ops) continue;

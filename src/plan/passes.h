@@ -18,7 +18,8 @@ struct LibraryRefusal {
   bool with_epilogue = false;
 };
 
-/// Operators that the library refused: altogether, or when they had an epilogue.
+/// Operators that the library refused: altogether, or when they had an epilogue (`gelu`: when that
+/// was a part of it).
 struct Refusals {
   std::set<std::string> operators, epilogues;
 };

@@ -68,6 +68,9 @@ void append(dnnl::post_ops& ops, const PostOp& p, const LibraryRequest& request,
     case PostOp::Kind::hard_swish: return ops.append_eltwise(1, A::eltwise_hardswish, 0, 0);
     case PostOp::Kind::tanh: return ops.append_eltwise(1, A::eltwise_tanh, 0, 0);
     case PostOp::Kind::elu: return ops.append_eltwise(1, A::eltwise_elu, alpha, 0);
+    case PostOp::Kind::gelu:
+    case PostOp::Kind::gelu_tanh:  // oneDNN approximates them
+      throw dnnl::error(dnnl_unimplemented, "gelu");
     case PostOp::Kind::add: return binary(A::binary_add);
     case PostOp::Kind::mul: return binary(A::binary_mul);
   }

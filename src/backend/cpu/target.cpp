@@ -3,6 +3,7 @@
 #include "backend/cpu/target.h"
 
 #include "backend/cpu/concat.h"
+#include "backend/cpu/contraction_kernels.h"
 #include "backend/cpu/loop_kernels.h"
 #include "backend/cpu/onednn.h"
 #include "base/check.h"
@@ -12,7 +13,8 @@ namespace {
 
 class CpuTarget : public codegen::Target {
  public:
-  explicit CpuTarget(TargetOptions options) : options_(std::move(options)) {}
+  explicit CpuTarget(TargetOptions options)
+      : : options_(std::move(options)), contractions_(options_.cache) {}
   std::string name() const override { return "cpu"; }
 
   std::vector<std::shared_ptr<const runtime::Kernel>> make_loops(
@@ -23,6 +25,10 @@ class CpuTarget : public codegen::Target {
   std::shared_ptr<const runtime::Kernel> make_library(
       const codegen::LibraryRequest& request) override {
     if (request.op == "concat") return make_concat(request);
+    const bool only = !options_.use_library || request.generated_only;
+    if (options_.use_generated)
+      if (auto kernel = contractions_.make(request, only)) return kernel;
+    if (only) return nullptr;
     try {
       return request.op == "matmul" ? make_matmul(request) : make_convolution(request);
     } catch (const dnnl::error& e) {
@@ -33,6 +39,7 @@ class CpuTarget : public codegen::Target {
 
  private:
   TargetOptions options_;
+  ContractionKernels contractions_;
 };
 
 }  // namespace

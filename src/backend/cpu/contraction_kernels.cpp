@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// Contractions as kernels of the runtime: constant operands packed, tasks shared among threads.
+#include "backend/cpu/contraction_kernels.h"
+
+#include <algorithm>
+
+#include "backend/cpu/aligned_buffer.h"
+#include "backend/cpu/contraction_form.h"
+#include "backend/cpu/parallel.h"
+#include "backend/cpu/winograd_kernel.h"
+#include "base/check.h"
+#include "codegen/emit_contraction.h"
+#include "ops/meaning_text.h"
+
+namespace tessera::backend::cpu {
+namespace {
+
+using codegen::Contraction;
+using codegen::ContractionSchedule;
+using codegen::LibraryRequest;
+
+// Work worth a further thread, and the speed of one core: see loop_kernels.cpp.
+constexpr double flops_per_thread = 8000 * 150;
+constexpr size_t most_operands = 14;
+class TileKernel : public runtime::Kernel {
+ public:
+  TileKernel(std::shared_ptr<codegen::Jit> jit, const codegen::LoopKernel& kernel,
+             const Contraction& c, const ContractionSchedule& s, std::vector<int> operands)
+      : jit_(std::move(jit)), kernel_(kernel), operands_(std::move(operands)) {
+    implementation_ = "tiles " + s.to_string();
+    useful_threads_ = static_cast<int>(std::clamp(c.flops() / flops_per_thread, 1.0, 1024.0));
+  }
+
+  void set_packed(AlignedBuffer packed) { packed_ = std::move(packed); }
+
+  void run(const runtime::KernelArgs& args) const override {
+    const std::byte* src[most_operands + 2] = {
+        args.src[0], packed_ ? reinterpret_cast<const std::byte*>(packed_.get()) : args.src[1]};
+    for (size_t k = 0; k < operands_.size(); ++k) src[k + 2] = args.src[operands_[k]];
+    const auto work = [&](int64_t begin, int64_t end) { kernel_.run(src, args.dst, begin, end); };
+    parallel_for(std::min(args.threads, useful_threads_), kernel_.rows, work);
+  }
+
+  std::string implementation() const override { return implementation_; }
+
+ private:
+  std::shared_ptr<codegen::Jit> jit_;  // owns the code
+  codegen::LoopKernel kernel_;
+  std::vector<int> operands_;
+  AlignedBuffer packed_;
+  std::string implementation_;
+  int useful_threads_ = 1;
+};
+
+void append(std::string& key, const Contraction::Axis& axis) {
+  key += fmt::format("{}:{},{},{}", axis.extent, axis.a, axis.b, axis.dst);
+  for (int64_t stride : axis.operands) key += fmt::format(",{}", stride);
+  key += ';';
+}
+
+// Equal for contractions that are computed by the same code.
+std::string key_of(const Contraction& c, const ContractionSchedule& s) {
+  std::string key = s.to_string();
+  key += fmt::format(" {} {} {}|", s.lanes, c.packed, c.a_offset);
+  for (const auto* axes : {&c.batch, &c.rows, &c.reduce}) {
+    for (const Contraction::Axis& axis : *axes) append(key, axis);
+    key += '|';
+  }
+  append(key, c.column);
+  for (const Contraction::Window& w : c.windows)
+    key +=
+        fmt::format("w{},{},{},{},{},{};", w.row, w.tap, w.stride, w.dilation, w.offset, w.extent);
+  if (c.epilogue) key += ops::print_meaning(*c.epilogue, "epilogue");
+  return key;
+}
+
+std::shared_ptr<const runtime::Kernel> tile_kernel(std::shared_ptr<codegen::Jit> jit,
+                                                   const codegen::LoopKernel& code,
+                                                   const ContractionForm& form,
+                                                   const ContractionSchedule& s,
+                                                   const Tensor* weights) {
+  const Contraction& c = form.contraction;
+  auto kernel = std::make_shared<TileKernel>(std::move(jit), code, c, s, form.operands);
+  if (c.packed) {
+    AlignedBuffer packed = allocate_aligned(packed_elements(c, s));
+    pack_b(c, s, weights->as<float>(), packed.get());
+    kernel->set_packed(std::move(packed));
+  }
+  return kernel;
+}
+
+// Where generated kernels measured faster than oneDNN's (tools/product_bench): constant weights and
+// at least half a vector of columns.
+bool is_fast(const Contraction& c, codegen::VectorUnit unit) {
+  return c.packed && 2 * c.column.extent >= unit.lanes;
+}
+
+}  // namespace
+
+ContractionKernels::ContractionKernels(std::shared_ptr<DiskCache> cache)
+    : jit_(std::make_shared<codegen::Jit>(codegen::JitOptions{.cache = std::move(cache)})),
+      unit_(codegen::host_vector_unit()) {}
+ContractionKernels::~ContractionKernels() = default;
+
+codegen::LoopKernel ContractionKernels::compile(const std::string& key,
+                                                const codegen::EmittedKernel& kernel) {
+  const auto [at, inserted] = compiled_.emplace(key, codegen::LoopKernel{});
+  if (inserted) at->second = jit_->compile({}, std::span(&kernel, 1))[0];
+  return at->second;
+}
+
+std::shared_ptr<const runtime::Kernel> ContractionKernels::make(const LibraryRequest& r,
+                                                                bool only) {
+  std::optional<ContractionForm> form = contraction_form(r);
+  if (!form || form->contraction.reduction() == 0) return nullptr;
+  if (form->operands.size() > most_operands) return nullptr;
+  if (!only && !is_fast(form->contraction, unit_)) return nullptr;
+  if (const auto winograd = winograd_form(r, *form)) {
+    // The request's views and weights are copied: they outlive this object.
+    auto direct = [jit = jit_, unit = unit_, form = *form, weights = *r.constants[1]] {
+      const ContractionSchedule s = choose_schedule(form.contraction, unit);
+      const codegen::EmittedKernel emitted = contraction_kernel(form.contraction, s);
+      return tile_kernel(jit, jit->compile({}, std::span(&emitted, 1))[0], form, s, &weights);
+    };
+    return make_winograd(
+        r, *winograd, form->operands, unit_, jit_,
+        [&](const std::string& key, const codegen::EmittedKernel& k) { return compile(key, k); },
+        std::move(direct));
+  }
+  const ContractionSchedule s = choose_schedule(form->contraction, unit_);
+  const codegen::LoopKernel code =
+      compile(key_of(form->contraction, s), contraction_kernel(form->contraction, s));
+  return tile_kernel(jit_, code, *form, s, r.constants[1]);
+}
+
+}  // namespace tessera::backend::cpu

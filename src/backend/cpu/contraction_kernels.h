@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// Products by generated micro-kernels: what the planner asks a library for, as contractions.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "codegen/loop_kernel.h"
+#include "codegen/target.h"
+
+namespace tessera::backend::cpu {
+
+/// Makes kernels; equal contractions are compiled once. Not thread-safe; the kernels keep what they
+/// need alive.
+class ContractionKernels {
+ public:
+  /// `cache` keeps code; it may be null.
+  explicit ContractionKernels(std::shared_ptr<DiskCache> cache);
+  ~ContractionKernels();
+
+  /// Null when the request is no product or convolution of f32 whose destination has a unit stride
+  /// and whose second operand is constant or has one; and, unless `only` such kernels are wanted,
+  /// when a library is expected to be faster.
+  std::shared_ptr<const runtime::Kernel> make(const codegen::LibraryRequest& request, bool only);
+
+ private:
+  codegen::LoopKernel compile(const std::string& key, const codegen::EmittedKernel& kernel);
+
+  std::shared_ptr<codegen::Jit> jit_;
+  codegen::VectorUnit unit_;
+  std::map<std::string, codegen::LoopKernel> compiled_;
+};
+
+}  // namespace tessera::backend::cpu

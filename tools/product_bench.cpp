@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+// Products and convolutions of the models' own shapes: generated kernels against oneDNN, as a
+// percentage of what the processor can do, with weights that are in no cache.
+//
+//     product_bench [--threads N] [--filter TEXT]
+//
+// A calibration loop of independent multiply-adds runs next to every measurement, so that a clock
+// that drifts, or a neighbour, changes both numbers of a ratio.
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <functional>
+#include <memory>
+
+#include "backend/cpu/target.h"
+#include "base/rng.h"
+#include "codegen/emit_contraction.h"
+
+namespace tessera {
+namespace {
+
+using codegen::LibraryRequest;
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+// GFLOP/s of one thread: 24 sums in registers, compiled like every other kernel.
+class Peak {
+ public:
+  Peak() {
+    codegen::Contraction c;
+    c.rows = {{.extent = 12, .a = 64, .dst = 32}};
+    c.reduce = {{.extent = 64, .a = 1, .b = 32}};
+    c.column = {.extent = 32, .b = 1, .dst = 1};
+    const codegen::VectorUnit unit = codegen::host_vector_unit();
+    codegen::ContractionSchedule s{.lanes = unit.lanes,
+                                   .rows = unit.registers >= 32 ? 12 : 4,
+                                   .vectors = unit.lanes == 16 ? 2 : 3,
+                                   .prefetch = false};
+    const codegen::EmittedKernel kernel = codegen::contraction_kernel(c, s);
+    kernel_ = jit_.compile({}, std::span(&kernel, 1))[0];
+    a_.assign(12 * 64, 1);
+    b_.assign(static_cast<size_t>(codegen::packed_elements(c, s)) + 16, 1);
+    y_.assign(12 * 32, 0);
+    flops_ = c.flops();
+  }
+
+  double measure() const {
+    auto* b =
+        reinterpret_cast<const std::byte*>((reinterpret_cast<uintptr_t>(b_.data()) + 63) / 64 * 64);
+    const std::byte* src[] = {reinterpret_cast<const std::byte*>(a_.data()), b};
+    std::byte* dst[] = {reinterpret_cast<std::byte*>(y_.data())};
+    double best = 0;
+    for (int repeat = 0; repeat < 4; ++repeat) {
+      const double begin = now();
+      for (int k = 0; k < 1000; ++k) kernel_.run(src, dst, 0, kernel_.rows);
+      best = std::max(best, 1000 * flops_ / (now() - begin) * 1e-9);
+    }
+    return best;
+  }
+
+ private:
+  codegen::Jit jit_;
+  codegen::LoopKernel kernel_;
+  std::vector<float> a_, b_;
+  mutable std::vector<float> y_;
+  double flops_ = 0;
+};
+
+Tensor random_tensor(Shape shape, Rng& rng) {
+  Tensor t(DType::f32, std::move(shape));
+  for (int64_t i = 0; i < t.size(); ++i)
+    t.mutable_as<float>()[i] = static_cast<float>(rng.normal());
+  return t;
+}
+
+// A product of m × k and k × n, or a convolution of n × n pixels (m = 0).
+struct Case {
+  std::string name;
+  int64_t m = 0, k = 0, n = 0;
+  int64_t size = 0, kernel = 1, stride = 1, group = 1;  ///< of a convolution from k to n channels
+};
+
+codegen::View channels_last(const Shape& s) {
+  return {DType::f32, s, {s[1] * s[2] * s[3], 1, s[1] * s[3], s[1]}};
+}
+codegen::View row_major(const Shape& s) { return {DType::f32, s, codegen::dense_strides(s)}; }
+
+// One product as the two competitors compute it, with several copies of the weights: more than the
+// caches hold, taken in turn.
+class Contest {
+ public:
+  Contest(const Case& c, int threads, codegen::Target& ours, codegen::Target& library)
+      : threads_(threads) {
+    Rng rng(1);
+    LibraryRequest r;
+    Shape weights;
+    if (c.m > 0) {
+      r.op = "matmul";
+      weights = {c.k, c.n};
+      r.src = {row_major({c.m, c.k}), row_major(weights), row_major({c.n})};
+      r.dst = row_major({c.m, c.n});
+      flops = 2.0 * static_cast<double>(c.m * c.k * c.n);
+    } else {
+      r.op = "conv";
+      weights = {c.n, c.k / c.group, c.kernel, c.kernel};
+      const int64_t pad = c.kernel / 2, out = (c.size + 2 * pad - c.kernel) / c.stride + 1;
+      r.attrs.emplace("strides", std::vector<int64_t>(2, c.stride));
+      r.attrs.emplace("pads", std::vector<int64_t>(4, pad));
+      r.attrs.emplace("group", c.group);
+      r.src = {channels_last({1, c.k, c.size, c.size}), row_major(weights), row_major({c.n})};
+      r.dst = channels_last({1, c.n, out, out});
+      flops = 2.0 * static_cast<double>(out * out * c.n * c.kernel * c.kernel * c.k / c.group);
+    }
+    x_ = random_tensor(r.src[0].shape, rng);
+    bias_ = random_tensor({c.n}, rng);
+    y_ = Tensor(DType::f32, r.dst.shape);
+    r.threads = threads;
+    const auto copies =
+        std::clamp<int64_t>((int64_t{96} << 20) / (4 * *element_count(weights)), 2, 64);
+    for (int64_t copy = 0; copy < copies; ++copy) {
+      const Tensor w = random_tensor(weights, rng);
+      r.constants = {nullptr, &w, nullptr};
+      kernels_[0].push_back(ours.make_library(r));
+      kernels_[1].push_back(library.make_library(r));
+      if (!kernels_[0].back() || !kernels_[1].back()) {
+        refused = true;
+        return;
+      }
+    }
+  }
+
+  // Seconds for one run of competitor `which`, cold.
+  double measure(int which) {
+    const auto& kernels = kernels_[which];
+    double total = 0;
+    for (const auto& kernel : kernels) total += run(*kernel);
+    return total / static_cast<double>(kernels.size());
+  }
+  std::string name(int which) const { return kernels_[which][0]->implementation(); }
+
+  double flops = 0;
+  bool refused = false;
+
+ private:
+  double run(const runtime::Kernel& kernel) {
+    const std::byte* src[] = {x_.data(), nullptr, bias_.data()};
+    std::byte* dst[] = {y_.mutable_data()};
+    scratch_.resize(kernel.scratch_bytes() + 64);
+    auto* aligned =
+        reinterpret_cast<std::byte*>((reinterpret_cast<uintptr_t>(scratch_.data()) + 63) / 64 * 64);
+    const double begin = now();
+    kernel.run({src, dst, aligned, threads_});
+    return now() - begin;
+  }
+
+  int threads_;
+  Tensor x_, bias_, y_;
+  std::vector<std::byte> scratch_;
+  std::vector<std::shared_ptr<const runtime::Kernel>> kernels_[2];
+};
+
+const Case cases[] = {
+    {"bert qkv", 128, 768, 2304},
+    {"bert projection", 128, 768, 768},
+    {"bert up", 128, 768, 3072},
+    {"bert down", 128, 3072, 768},
+    {"vit qkv", 197, 768, 2304},
+    {"vit up", 197, 768, 3072},
+    {"vit down", 197, 3072, 768},
+    {"llama gate", 64, 2048, 5632},
+    {"resnet 1x1 64>256@56", 3136, 64, 256},
+    {"resnet 1x1 256>64@56", 3136, 256, 64},
+    {"resnet 1x1 512>128@28", 784, 512, 128},
+    {"resnet 1x1 128>512@28", 784, 128, 512},
+    {"resnet 1x1 1024>256@14", 196, 1024, 256},
+    {"resnet 1x1 256>1024@14", 196, 256, 1024},
+    {"resnet 1x1 2048>512@7", 49, 2048, 512},
+    {"resnet 1x1 512>2048@7", 49, 512, 2048},
+    {"classifier", 1, 2048, 1000},
+    {"lstm gates", 1, 1024, 4096},
+    {"odd", 37, 211, 131},
+    {"conv 7x7 s2 3>64@224", 0, 3, 64, 224, 7, 2},
+    {"conv 3x3 64@56", 0, 64, 64, 56, 3, 1},
+    {"conv 3x3 128@28", 0, 128, 128, 28, 3, 1},
+    {"conv 3x3 256@14", 0, 256, 256, 14, 3, 1},
+    {"conv 3x3 512@7", 0, 512, 512, 7, 3, 1},
+    {"conv 3x3 s2 128@56", 0, 128, 128, 56, 3, 2},
+    {"conv 3x3 s2 256@28", 0, 256, 256, 28, 3, 2},
+    {"conv 1x1 s2 256>512@56", 0, 256, 512, 56, 1, 2},
+    {"conv 3x3 320@32", 0, 320, 320, 32, 3, 1},
+    {"conv 3x3 512@28", 0, 512, 512, 28, 3, 1},
+    {"conv 3x3 16>64@55", 0, 16, 64, 55, 3, 1},
+    {"conv 3x3 g32 1024@14", 0, 1024, 1024, 14, 3, 1, 32},
+    {"conv 3x3 g32 128@56", 0, 128, 128, 56, 3, 1, 32},
+};
+
+int run(int argc, char** argv) {
+  int threads = 1;
+  std::string filter;
+  for (int k = 1; k + 1 < argc; k += 2) {
+    if (std::string(argv[k]) == "--threads") threads = std::atoi(argv[k + 1]);
+    else if (std::string(argv[k]) == "--filter") filter = argv[k + 1];
+  }
+  const auto ours = backend::cpu::make_target({.use_library = false});
+  const auto library = backend::cpu::make_target({.use_generated = false});
+  const Peak peak;
+  std::printf("%-26s %9s %9s %7s %7s %7s  %s\n", "product", "ours us", "oneDNN us", "ours %",
+              "oneDNN %", "ratio", "kernels");
+  for (const Case& c : cases) {
+    if (c.name.find(filter) == std::string::npos) continue;
+    Contest contest(c, threads, *ours, *library);
+    if (contest.refused) {
+      std::printf("%-26s refused\n", c.name.c_str());
+      continue;
+    }
+    double best[2] = {1e9, 1e9}, share[2] = {0, 0};
+    const double end = now() + 0.5;
+    for (int round = 0; round < 3 || now() < end; ++round)
+      for (int which = 0; which < 2; ++which) {
+        const double speed = peak.measure() * threads;
+        const double seconds = contest.measure(which);
+        best[which] = std::min(best[which], seconds);
+        share[which] = std::max(share[which], contest.flops / seconds * 1e-9 / speed);
+      }
+    std::printf("%-26s %9.1f %9.1f %6.1f%% %6.1f%% %7.3f  %s | %s\n", c.name.c_str(), best[0] * 1e6,
+                best[1] * 1e6, share[0] * 100, share[1] * 100, best[1] / best[0],
+                contest.name(0).c_str(), contest.name(1).c_str());
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace tessera
+
+int main(int argc, char** argv) {
+  try {
+    return tessera::run(argc, argv);
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "%s\n", e.what());
+    return 2;
+  }
+}

@@ -17,6 +17,11 @@ using ir::ExprId;
 using ir::ExprKind;
 using ir::ExprNode;
 
+template <typename... Args>
+void supported(bool condition, fmt::format_string<Args...> format, Args&&... args) {
+  if (!condition) fail_user(ErrorKind::unsupported, format, std::forward<Args>(args)...);
+}
+
 class Lowering {
  public:
   Lowering(const ir::Meaning& meaning, const std::string& name)
@@ -25,8 +30,8 @@ class Lowering {
   }
 
   Program run() {
-    TESSERA_USER_CHECK(m_.outputs.size() == 1, "{} has {} outputs; a tile program is made for one",
-                       p_.name, m_.outputs.size());
+    supported(m_.outputs.size() == 1, "{} has {} outputs; a tile program is made for one", p_.name,
+              m_.outputs.size());
     const ir::MeaningOutput& out = m_.outputs[0];
     for (size_t k = 0; k < m_.inputs.size(); ++k) {
       const ir::ValueType& type = m_.inputs[k];
@@ -112,7 +117,7 @@ class Lowering {
     Mask mask = 0;
     for (ExprId a : n.args) mask |= free_variables(a);
     if (n.kind == ExprKind::variable && n.var.kind == ir::Var::Kind::bound) {
-      TESSERA_USER_CHECK(n.var.number < 64, "{}: reductions are nested too deeply", p_.name);
+      supported(n.var.number < 64, "{}: reductions are nested too deeply", p_.name);
       mask |= Mask{1} << n.var.number;
     }
     if (n.kind == ExprKind::reduce) mask &= ~(Mask{1} << n.var.number);
@@ -209,8 +214,8 @@ class Lowering {
     const ExprNode& first = pool_.node(id);
     // A mask that a loop's own axes take part in cannot be used outside of the loop; the loads
     // inside carry the masks of their own guards.
-    TESSERA_USER_CHECK(mask == none || p_.nodes[mask].axes.empty() || !reads(id),
-                       "{}: a reduction whose loads are guarded from outside", p_.name);
+    supported(mask == none || p_.nodes[mask].axes.empty() || !reads(id),
+              "{}: a reduction whose loads are guarded from outside", p_.name);
     const size_t at = scope_of(id);
     std::vector<Scope> hidden(scopes_.begin() + static_cast<long>(at) + 1, scopes_.end());
     scopes_.resize(at + 1);
@@ -221,7 +226,7 @@ class Lowering {
     do {
       const ExprNode& n = pool_.node(body);
       last = n.var.number;
-      TESSERA_USER_CHECK(is_closed(n.args[0]), "{}: a reduction whose extent varies", p_.name);
+      supported(is_closed(n.args[0]), "{}: a reduction whose extent varies", p_.name);
       const AxisId axis = new_axis(n.args[0]);
       bound_[n.var.number] = axis;
       chain.push_back(axis);

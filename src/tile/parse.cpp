@@ -135,6 +135,7 @@ class Parser {
 
   void params() {
     token("(");
+    if (accept(")")) return;
     do {
       Param param;
       param.name = identifier();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tile programs as text; parse() reads it back as the same program.
+#include <algorithm>
 #include <bit>
 #include <cmath>
 
@@ -74,14 +75,21 @@ class Printer {
     return text;
   }
 
+  // In the order of their names: numbers of axes are no part of the text.
+  std::string sorted_names(std::vector<AxisId> axes) const {
+    std::sort(axes.begin(), axes.end(),
+              [&](AxisId a, AxisId b) { return p_.axes[a].name < p_.axes[b].name; });
+    return names(axes);
+  }
+
   void block(const std::vector<Statement>& body, int depth) {
     for (const Statement& s : body) {
       out_.append(static_cast<size_t>(2 * depth), ' ');
       switch (s.kind) {
         case Statement::Kind::define: {
           const Variable& v = p_.variables[s.target];
-          out_ += fmt::format("var {}[{}]: {} = {}\n", v.name, names(v.axes), to_string(v.type),
-                              expression(s.value, 0));
+          out_ += fmt::format("var {}[{}]: {} = {}\n", v.name, sorted_names(v.axes),
+                              to_string(v.type), expression(s.value, 0));
           break;
         }
         case Statement::Kind::assign:

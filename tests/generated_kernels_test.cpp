@@ -135,6 +135,17 @@ TEST(GeneratedKernels, convolve) {
       convolution("1, 4, 5, 6, 7", "18, 4, 3, 3, 3", ", pads=[1, 1, 1, 1, 1, 1]"));
 }
 
+TEST(GeneratedKernels, convolve_in_small_groups) {
+  expect_like_reference(
+      convolution("2, 40, 9, 11", "40, 1, 3, 3", ", group=40, pads=[1, 1, 1, 1]"));
+  expect_like_reference(
+      convolution("1, 67, 15, 14", "67, 1, 5, 5", ", group=67, strides=[2, 2], pads=[2, 2, 2, 2]"));
+  expect_like_reference(convolution("1, 72, 7, 7", "72, 4, 3, 3", ", group=18, pads=[1, 1, 1, 1]"));
+  expect_like_reference(convolution("1, 24, 9, 9", "24, 8, 3, 3", ", group=3"));
+  expect_like_reference(convolution("1, 32, 9, 9", "32, 16, 3, 3", ", group=2, pads=[1, 1, 1, 1]"));
+  expect_like_reference(convolution("1, 12, 9, 9", "24, 6, 3, 3", ", group=2"));
+}
+
 // Large enough for Winograd's algorithm; edges that are no multiples of its squares.
 TEST(GeneratedKernels, convolve_by_winograd) {
   const std::string head =

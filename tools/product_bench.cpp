@@ -130,6 +130,8 @@ class Contest {
         return;
       }
     }
+    ours.make_loops({});
+    library.make_loops({});
   }
 
   // Seconds for one run of competitor `which`, cold.
@@ -194,7 +196,12 @@ const Case cases[] = {
     {"conv 3x3 512@28", 0, 512, 512, 28, 3, 1},
     {"conv 3x3 16>64@55", 0, 16, 64, 55, 3, 1},
     {"conv 3x3 g32 1024@14", 0, 1024, 1024, 14, 3, 1, 32},
+    {"conv 3x3 g32 512@28", 0, 512, 512, 28, 3, 1, 32},
+    {"conv 3x3 g32 256@56", 0, 256, 256, 56, 3, 1, 32},
     {"conv 3x3 g32 128@56", 0, 128, 128, 56, 3, 1, 32},
+    {"conv 3x3 depthwise 64@112", 0, 64, 64, 112, 3, 1, 64},
+    {"conv 5x5 depthwise 120@28", 0, 120, 120, 28, 5, 1, 120},
+    {"conv 3x3 depthwise 672@14", 0, 672, 672, 14, 3, 1, 672},
 };
 
 int run(int argc, char** argv) {

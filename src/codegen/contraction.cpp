@@ -106,6 +106,23 @@ void join_axes(Contraction& c) {
   }
 }
 
+void join_groups(Contraction& c, int lanes) {
+  if (c.batch.size() != 1 || !c.packed || c.group != 0) return;
+  const Axis groups = c.batch[0];
+  const int64_t size = c.column.extent;
+  if (lanes % size != 0 || groups.extent == 1 || groups.dst != size || groups.a != size) return;
+  if (size > 1 && (c.reduce.back().extent != size || c.reduce.back().a != 1)) return;
+  if (size > 1 && groups.b != size * c.column.b) return;
+  for (size_t k = 0; k < c.operand_count(); ++k) {
+    const int64_t stride = size > 1 ? c.column.operand(k) : groups.operand(k);
+    if ((stride != 0 && stride != 1) || groups.operand(k) != stride * size) return;
+  }
+  c.group = size;
+  c.column = {groups.extent * size, 1, groups.b / size, 1,
+              size > 1 ? c.column.operands : groups.operands};
+  c.batch.clear();
+}
+
 namespace {
 
 struct Block {
@@ -135,6 +152,14 @@ ContractionSchedule choose_schedule(const Contraction& c, VectorUnit unit) {
                                             : std::span<const Block>(narrow_blocks);
   // Rows whose distance is a multiple of 4096 bytes compete for the same lines of the first cache.
   const bool aliased = c.rows.back().a % 1024 == 0 && c.rows.back().a != 0;
+  if (c.group > 0) {
+    // Every product needs a vector of a, shuffled; sums of one vector for each row suffice.
+    s.rows = unit.registers >= 32 ? 14 : 7;
+    s.vectors = s.unroll = 1;
+    s.columns_outer = true;
+    s.prefetch = false;
+    return s;
+  }
   double best = HUGE_VAL;
   for (const Block& block : blocks) {
     ContractionSchedule candidate = s;

@@ -40,9 +40,13 @@ struct Contraction {
   };
 
   std::vector<Axis> batch, rows, reduce;  ///< outermost first; `rows` and `reduce` not empty
-  Axis column;                            ///< stride 1 in dst, 0 in a
-  std::vector<Window> windows;            ///< at most one for an axis of rows, and of reduce
-  int64_t a_offset = 0;                   ///< of the place of index 0 everywhere
+  Axis column;                            ///< stride 1 in dst; 0 in a, or 1 (see group)
+  /// Channels of a grouped convolution that see each other, or 0. Columns are then the channels of
+  /// all groups: a lies along them too, column n takes part in the products of channels
+  /// [⌊n / group⌋ · group, … + group), which the last axis of `reduce` counts (it is absent for 1).
+  int64_t group = 0;
+  std::vector<Window> windows;  ///< at most one for an axis of rows, and of reduce
+  int64_t a_offset = 0;         ///< of the place of index 0 everywhere
   /// b is packed by pack_b(), else its columns are neighbours (stride 1).
   bool packed = true;
   /// What is stored: a meaning of one scalar output, whose input 0 is the sum and whose input k + 1
@@ -104,6 +108,10 @@ ContractionTiles cut_tiles(const Contraction& c, const ContractionSchedule& s);
 
 /// Neighbouring axes that every operand walks like one become one.
 void join_axes(Contraction& c);
+
+/// Groups of few channels, that divide the lanes of a vector, become columns (see
+/// Contraction::group): a vector then holds several groups.
+void join_groups(Contraction& c, int lanes);
 
 /// Elements of b when it is packed, and b packed: for each batch that it varies over, panels of
 /// columns; in each the reduction in its order; in each the columns, padded with zeros. `b` points

@@ -121,33 +121,55 @@ class TileEmitter {
   using Active = std::vector<bool>;
 
   void nest(size_t depth, Value* a, Value* b, Value* flat, const Active& active) {
+    if (c_.group > 0 && depth + (c_.group > 1 ? 1 : 0) == c_.reduce.size())
+      return group_step(a, b, active);
     if (depth == c_.reduce.size()) return step(a, b, active);
     const Axis& axis = c_.reduce[depth];
     const size_t window = window_of_tap(depth);
-    const auto one = [&](int64_t k, const Active& rows) {
-      nest(depth + 1, at(a, k * axis.a), at(b, k * b_step(depth)),
-           b_.CreateAdd(flat, number(k * inner_flat_[depth + 1])), rows);
-    };
-    if (window != SIZE_MAX && is_fixed(c_, c_.windows[window], shape_.fixed_outer)) {
-      for (int64_t tap = 0; tap < axis.extent; ++tap) {
-        const Active seeing = who_sees(c_.windows[window], tap, active);
-        if (std::find(seeing.begin(), seeing.end(), true) != seeing.end()) one(tap, seeing);
-      }
-      return;
-    }
-    if (window != SIZE_MAX) {
+    const bool innermost = depth + 1 == c_.reduce.size();
+    if (window == SIZE_MAX)
+      return sweep(depth, axis.extent, innermost ? s_.unroll : 1, a, b, flat, active);
+    if (!is_fixed(c_, c_.windows[window], shape_.fixed_outer)) {
       const Limits& l = limits_.at(window);
       return loop(depth, l.first, l.last, 1, a, b, flat, active);
     }
-    const bool innermost = depth + 1 == c_.reduce.size();
-    const int64_t unroll = innermost ? s_.unroll : 1;
-    const int64_t whole = axis.extent / unroll * unroll;
+    bool all = true;
+    for (int64_t tap = 0; tap < axis.extent; ++tap)
+      all = all && who_sees(c_.windows[window], tap, active) == active;
+    if (all && continues(depth))
+      return sweep(depth + 1, axis.extent * c_.reduce[depth + 1].extent, s_.unroll, a, b, flat,
+                   active);
+    for (int64_t tap = 0; tap < axis.extent; ++tap) {
+      const Active seeing = who_sees(c_.windows[window], tap, active);
+      if (std::find(seeing.begin(), seeing.end(), true) != seeing.end())
+        one(depth, tap, a, b, flat, seeing);
+    }
+  }
+
+  // Index k of an axis, inside the axes before it.
+  void one(size_t depth, int64_t k, Value* a, Value* b, Value* flat, const Active& active) {
+    nest(depth + 1, at(a, k * c_.reduce[depth].a), at(b, k * b_step(depth)),
+         b_.CreateAdd(flat, number(k * inner_flat_[depth + 1])), active);
+  }
+
+  // `count` steps along an axis: a loop over groups of `unroll`, then the rest.
+  void sweep(size_t depth, int64_t count, int64_t unroll, Value* a, Value* b, Value* flat,
+             const Active& active) {
+    const int64_t whole = count / unroll * unroll;
     int64_t done = 0;
     if (whole > 2 * unroll) {
       loop(depth, number(0), number(whole), unroll, a, b, flat, active);
       done = whole;
     }
-    for (; done < axis.extent; ++done) one(done, active);
+    for (; done < count; ++done) one(depth, done, a, b, flat, active);
+  }
+
+  // Whether the innermost axis and the one before it are one row of memory, in a and in b.
+  bool continues(size_t depth) const {
+    if (c_.group > 0 || depth + 2 != c_.reduce.size() || window_of_tap(depth + 1) != SIZE_MAX)
+      return false;
+    const Axis &axis = c_.reduce[depth], &inner = c_.reduce[depth + 1];
+    return axis.a == inner.a * inner.extent && b_step(depth) == b_step(depth + 1) * inner.extent;
   }
 
   Active who_sees(const Contraction::Window& w, int64_t tap, const Active& active) const {
@@ -245,6 +267,26 @@ class TileEmitter {
         Value*& sum = sums_[r * static_cast<size_t>(shape_.vectors) + static_cast<size_t>(v)];
         sum = b_.CreateIntrinsic(llvm::Intrinsic::fma, {vector_},
                                  {row, columns[static_cast<size_t>(v)], sum});
+      }
+    }
+  }
+
+  // The products inside groups: lane n of a's vector is shuffled to where its group's sums are.
+  void group_step(Value* a, Value* b, const Active& active) {
+    for (size_t r = 0; r < rows_.size(); ++r) {
+      if (!active[r]) continue;
+      for (int v = 0; v < shape_.vectors; ++v) {
+        Value* x = load_vector(at(a, rows_[r].a + int64_t{v} * s_.lanes), v, false);
+        Value*& sum = sums_[r * static_cast<size_t>(shape_.vectors) + static_cast<size_t>(v)];
+        for (int64_t k = 0; k < c_.group; ++k) {
+          std::vector<int> lanes;
+          for (int64_t n = 0; n < s_.lanes; ++n)
+            lanes.push_back(static_cast<int>(n / c_.group * c_.group + k));
+          const int64_t step = c_.group > 1 ? b_step(c_.reduce.size() - 1) : 0;
+          Value* weights = load_vector(at(b, k * step + int64_t{v} * s_.lanes), v, true);
+          Value* shuffled = c_.group > 1 ? b_.CreateShuffleVector(x, lanes) : x;
+          sum = b_.CreateIntrinsic(llvm::Intrinsic::fma, {vector_}, {shuffled, weights, sum});
+        }
       }
     }
   }

@@ -70,7 +70,8 @@ class Target {
   /// absent ones are never read), destinations its outputs.
   virtual std::vector<std::shared_ptr<const runtime::Kernel>> make_loops(
       std::vector<ir::Meaning> meanings) = 0;
-  /// Null when no library implements the request.
+  /// Null when no library implements the request. The kernel may be run after the next call of
+  /// make_loops(), which may be one for no meanings.
   virtual std::shared_ptr<const runtime::Kernel> make_library(const LibraryRequest& request) = 0;
 };
 

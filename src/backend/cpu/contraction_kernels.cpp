@@ -24,9 +24,9 @@ constexpr double flops_per_thread = 8000 * 150;
 constexpr size_t most_operands = 14;
 class TileKernel : public runtime::Kernel {
  public:
-  TileKernel(std::shared_ptr<codegen::Jit> jit, const codegen::LoopKernel& kernel,
-             const Contraction& c, const ContractionSchedule& s, std::vector<int> operands)
-      : jit_(std::move(jit)), kernel_(kernel), operands_(std::move(operands)) {
+  TileKernel(std::shared_ptr<codegen::Jit> jit, Code code, const Contraction& c,
+             const ContractionSchedule& s, std::vector<int> operands)
+      : jit_(std::move(jit)), code_(std::move(code)), operands_(std::move(operands)) {
     implementation_ = "tiles " + s.to_string();
     useful_threads_ = static_cast<int>(std::clamp(c.flops() / flops_per_thread, 1.0, 1024.0));
   }
@@ -34,18 +34,19 @@ class TileKernel : public runtime::Kernel {
   void set_packed(AlignedBuffer packed) { packed_ = std::move(packed); }
 
   void run(const runtime::KernelArgs& args) const override {
+    TESSERA_CHECK(code_->run, "a kernel is run before it is finished");
     const std::byte* src[most_operands + 2] = {
         args.src[0], packed_ ? reinterpret_cast<const std::byte*>(packed_.get()) : args.src[1]};
     for (size_t k = 0; k < operands_.size(); ++k) src[k + 2] = args.src[operands_[k]];
-    const auto work = [&](int64_t begin, int64_t end) { kernel_.run(src, args.dst, begin, end); };
-    parallel_for(std::min(args.threads, useful_threads_), kernel_.rows, work);
+    const auto work = [&](int64_t begin, int64_t end) { code_->run(src, args.dst, begin, end); };
+    parallel_for(std::min(args.threads, useful_threads_), code_->rows, work);
   }
 
   std::string implementation() const override { return implementation_; }
 
  private:
   std::shared_ptr<codegen::Jit> jit_;  // owns the code
-  codegen::LoopKernel kernel_;
+  Code code_;
   std::vector<int> operands_;
   AlignedBuffer packed_;
   std::string implementation_;
@@ -61,7 +62,7 @@ void append(std::string& key, const Contraction::Axis& axis) {
 // Equal for contractions that are computed by the same code.
 std::string key_of(const Contraction& c, const ContractionSchedule& s) {
   std::string key = s.to_string();
-  key += fmt::format(" {} {} {}|", s.lanes, c.packed, c.a_offset);
+  key += fmt::format(" {} {} {} {}|", s.lanes, c.packed, c.group, c.a_offset);
   for (const auto* axes : {&c.batch, &c.rows, &c.reduce}) {
     for (const Contraction::Axis& axis : *axes) append(key, axis);
     key += '|';
@@ -74,13 +75,12 @@ std::string key_of(const Contraction& c, const ContractionSchedule& s) {
   return key;
 }
 
-std::shared_ptr<const runtime::Kernel> tile_kernel(std::shared_ptr<codegen::Jit> jit,
-                                                   const codegen::LoopKernel& code,
+std::shared_ptr<const runtime::Kernel> tile_kernel(std::shared_ptr<codegen::Jit> jit, Code code,
                                                    const ContractionForm& form,
                                                    const ContractionSchedule& s,
                                                    const Tensor* weights) {
   const Contraction& c = form.contraction;
-  auto kernel = std::make_shared<TileKernel>(std::move(jit), code, c, s, form.operands);
+  auto kernel = std::make_shared<TileKernel>(std::move(jit), std::move(code), c, s, form.operands);
   if (c.packed) {
     AlignedBuffer packed = allocate_aligned(packed_elements(c, s));
     pack_b(c, s, weights->as<float>(), packed.get());
@@ -89,10 +89,12 @@ std::shared_ptr<const runtime::Kernel> tile_kernel(std::shared_ptr<codegen::Jit>
   return kernel;
 }
 
-// Where generated kernels measured faster than oneDNN's (tools/product_bench): constant weights and
-// at least half a vector of columns.
+// Where generated kernels measured faster than oneDNN's (tools/product_bench): constant weights, at
+// least a vector of columns in each group, and more than a few channels (first layers).
 bool is_fast(const Contraction& c, codegen::VectorUnit unit) {
-  return c.packed && 2 * c.column.extent >= unit.lanes;
+  if (c.group > 0) return c.column.extent >= unit.lanes;
+  const int64_t columns = c.batch.empty() ? 2 * c.column.extent : c.column.extent;
+  return c.packed && columns >= unit.lanes && (c.reduce.size() == 1 || c.reduce.back().extent >= 8);
 }
 
 }  // namespace
@@ -102,11 +104,21 @@ ContractionKernels::ContractionKernels(std::shared_ptr<DiskCache> cache)
       unit_(codegen::host_vector_unit()) {}
 ContractionKernels::~ContractionKernels() = default;
 
-codegen::LoopKernel ContractionKernels::compile(const std::string& key,
-                                                const codegen::EmittedKernel& kernel) {
-  const auto [at, inserted] = compiled_.emplace(key, codegen::LoopKernel{});
-  if (inserted) at->second = jit_->compile({}, std::span(&kernel, 1))[0];
+Code ContractionKernels::compile(const std::string& key, codegen::EmittedKernel kernel) {
+  const auto [at, inserted] = codes_.emplace(key, nullptr);
+  if (inserted) {
+    at->second = std::make_shared<codegen::LoopKernel>();
+    pending_.emplace_back(at->second, std::move(kernel));
+  }
   return at->second;
+}
+
+void ContractionKernels::finish() {
+  std::vector<codegen::EmittedKernel> emitted;
+  for (auto& [code, kernel] : pending_) emitted.push_back(std::move(kernel));
+  const std::vector<codegen::LoopKernel> compiled = jit_->compile({}, emitted);
+  for (size_t k = 0; k < compiled.size(); ++k) *pending_[k].first = compiled[k];
+  pending_.clear();
 }
 
 std::shared_ptr<const runtime::Kernel> ContractionKernels::make(const LibraryRequest& r,
@@ -114,22 +126,26 @@ std::shared_ptr<const runtime::Kernel> ContractionKernels::make(const LibraryReq
   std::optional<ContractionForm> form = contraction_form(r);
   if (!form || form->contraction.reduction() == 0) return nullptr;
   if (form->operands.size() > most_operands) return nullptr;
+  join_groups(form->contraction, unit_.lanes);
   if (!only && !is_fast(form->contraction, unit_)) return nullptr;
   if (const auto winograd = winograd_form(r, *form)) {
     // The request's views and weights are copied: they outlive this object.
     auto direct = [jit = jit_, unit = unit_, form = *form, weights = *r.constants[1]] {
       const ContractionSchedule s = choose_schedule(form.contraction, unit);
       const codegen::EmittedKernel emitted = contraction_kernel(form.contraction, s);
-      return tile_kernel(jit, jit->compile({}, std::span(&emitted, 1))[0], form, s, &weights);
+      const auto code =
+          std::make_shared<codegen::LoopKernel>(jit->compile({}, std::span(&emitted, 1))[0]);
+      return tile_kernel(jit, code, form, s, &weights);
     };
     return make_winograd(
         r, *winograd, form->operands, unit_, jit_,
-        [&](const std::string& key, const codegen::EmittedKernel& k) { return compile(key, k); },
+        [&](const std::string& key, codegen::EmittedKernel k) {
+          return compile(key, std::move(k));
+        },
         std::move(direct));
   }
   const ContractionSchedule s = choose_schedule(form->contraction, unit_);
-  const codegen::LoopKernel code =
-      compile(key_of(form->contraction, s), contraction_kernel(form->contraction, s));
+  const Code code = compile(key_of(form->contraction, s), contraction_kernel(form->contraction, s));
   return tile_kernel(jit_, code, *form, s, r.constants[1]);
 }
 

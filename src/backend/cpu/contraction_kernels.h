@@ -11,6 +11,9 @@
 
 namespace tessera::backend::cpu {
 
+/// Code that finish() fills in.
+using Code = std::shared_ptr<const codegen::LoopKernel>;
+
 /// Makes kernels; equal contractions are compiled once. Not thread-safe; the kernels keep what they
 /// need alive.
 class ContractionKernels {
@@ -23,13 +26,16 @@ class ContractionKernels {
   /// and whose second operand is constant or has one; and, unless `only` such kernels are wanted,
   /// when a library is expected to be faster.
   std::shared_ptr<const runtime::Kernel> make(const codegen::LibraryRequest& request, bool only);
+  /// Compiles what was made since the last time, in parallel; before it, kernels must not run.
+  void finish();
 
  private:
-  codegen::LoopKernel compile(const std::string& key, const codegen::EmittedKernel& kernel);
+  Code compile(const std::string& key, codegen::EmittedKernel kernel);
 
   std::shared_ptr<codegen::Jit> jit_;
   codegen::VectorUnit unit_;
-  std::map<std::string, codegen::LoopKernel> compiled_;
+  std::map<std::string, std::shared_ptr<codegen::LoopKernel>> codes_;
+  std::vector<std::pair<std::shared_ptr<codegen::LoopKernel>, codegen::EmittedKernel>> pending_;
 };
 
 }  // namespace tessera::backend::cpu

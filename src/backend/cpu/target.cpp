@@ -19,6 +19,7 @@ class CpuTarget : public codegen::Target {
 
   std::vector<std::shared_ptr<const runtime::Kernel>> make_loops(
       std::vector<ir::Meaning> meanings) override {
+    contractions_.finish();
     return make_loop_kernels(std::move(meanings), options_.cache);
   }
 

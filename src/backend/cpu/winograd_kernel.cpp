@@ -20,7 +20,6 @@ namespace {
 using codegen::Contraction;
 using codegen::ContractionSchedule;
 using codegen::LibraryRequest;
-using codegen::LoopKernel;
 using codegen::WinogradProblem;
 
 // Cycles of one thread for the steps, and of memory for the weights, on a Zen 5 core: 64 operations
@@ -85,7 +84,7 @@ class WinogradKernel : public runtime::Kernel {
     m_floats_ = p.points() * p.block * p.out_channels;
   }
 
-  LoopKernel input, output, product;
+  Code input, output, product;
   AlignedBuffer weights;
   std::shared_ptr<codegen::Jit> code;
 
@@ -128,17 +127,17 @@ class WinogradKernel : public runtime::Kernel {
     const int64_t first = block * p_.block, last = std::min(first + p_.block, p_.squares());
     std::byte* v_zero = reinterpret_cast<std::byte*>(v - first * p_.channels);
     share(threads, first, last,
-          [&](int64_t begin, int64_t end) { input.run(args.src, &v_zero, begin, end); });
-    share(threads, 0, product.rows, [&](int64_t begin, int64_t end) {
+          [&](int64_t begin, int64_t end) { input->run(args.src, &v_zero, begin, end); });
+    share(threads, 0, product->rows, [&](int64_t begin, int64_t end) {
       const std::byte* src[] = {reinterpret_cast<const std::byte*>(v),
                                 reinterpret_cast<const std::byte*>(weights.get())};
       auto* dst = reinterpret_cast<std::byte*>(m);
-      product.run(src, &dst, begin, end);
+      product->run(src, &dst, begin, end);
     });
     share(threads, first, last, [&](int64_t begin, int64_t end) {
       const std::byte* src[16] = {reinterpret_cast<const std::byte*>(m - first * p_.out_channels)};
       for (size_t k = 0; k < operands_.size(); ++k) src[k + 1] = args.src[operands_[k]];
-      if (output.run(src, args.dst, begin, end)) finite = false;
+      if (output->run(src, args.dst, begin, end)) finite = false;
     });
   }
 
@@ -205,7 +204,7 @@ std::optional<WinogradProblem> winograd_form(const LibraryRequest& r,
 std::shared_ptr<const runtime::Kernel> make_winograd(
     const LibraryRequest& r, const WinogradProblem& p, std::vector<int> operands,
     codegen::VectorUnit unit, std::shared_ptr<codegen::Jit> code,
-    const std::function<LoopKernel(const std::string&, const codegen::EmittedKernel&)>& compile,
+    const std::function<Code(const std::string&, codegen::EmittedKernel)>& compile,
     std::function<std::shared_ptr<const runtime::Kernel>()> direct) {
   auto kernel =
       std::make_shared<WinogradKernel>(p, std::move(operands), r.threads, std::move(direct));

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "backend/cpu/contraction_form.h"
+#include "backend/cpu/contraction_kernels.h"
 #include "codegen/winograd.h"
 
 namespace tessera::backend::cpu {
@@ -22,8 +23,7 @@ std::optional<codegen::WinogradProblem> winograd_form(const codegen::LibraryRequ
 std::shared_ptr<const runtime::Kernel> make_winograd(
     const codegen::LibraryRequest& request, const codegen::WinogradProblem& problem,
     std::vector<int> operands, codegen::VectorUnit unit, std::shared_ptr<codegen::Jit> code,
-    const std::function<codegen::LoopKernel(const std::string& key, const codegen::EmittedKernel&)>&
-        compile,
+    const std::function<Code(const std::string& key, codegen::EmittedKernel)>& compile,
     std::function<std::shared_ptr<const runtime::Kernel>()> direct);
 
 }  // namespace tessera::backend::cpu

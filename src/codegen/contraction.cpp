@@ -110,7 +110,8 @@ void join_groups(Contraction& c, int lanes) {
   if (c.batch.size() != 1 || !c.packed || c.group != 0) return;
   const Axis groups = c.batch[0];
   const int64_t size = c.column.extent;
-  if (lanes % size != 0 || groups.extent == 1 || groups.dst != size || groups.a != size) return;
+  if (size > 4 || lanes % size != 0 || groups.extent == 1 || groups.dst != size || groups.a != size)
+    return;
   if (size > 1 && (c.reduce.back().extent != size || c.reduce.back().a != 1)) return;
   if (size > 1 && groups.b != size * c.column.b) return;
   for (size_t k = 0; k < c.operand_count(); ++k) {

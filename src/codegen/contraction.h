@@ -109,7 +109,7 @@ ContractionTiles cut_tiles(const Contraction& c, const ContractionSchedule& s);
 /// Neighbouring axes that every operand walks like one become one.
 void join_axes(Contraction& c);
 
-/// Groups of few channels, that divide the lanes of a vector, become columns (see
+/// Groups of one, two or four channels, that divide the lanes of a vector, become columns (see
 /// Contraction::group): a vector then holds several groups.
 void join_groups(Contraction& c, int lanes);
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 
 #include "backend/cpu/aligned_buffer.h"
 #include "backend/cpu/parallel.h"
@@ -32,8 +33,7 @@ struct Cost {
 constexpr Cost cost2{90, 70}, cost4{230, 200};
 constexpr double operations = 64, product_efficiency = 0.85, direct_efficiency = 0.95;
 constexpr double byte_cycles = 0.6 / 8;
-constexpr double worthwhile = 0.92;    // of the direct cost
-constexpr double block_bytes = 640e3;  // of transformed inputs and sums together
+constexpr double worthwhile = 0.92;  // of the direct cost
 
 double direct_cycles(const Contraction& c, int threads) {
   const double weights = 4.0 * static_cast<double>(c.reduction() * c.column.extent);
@@ -47,6 +47,28 @@ double winograd_cycles(const WinogradProblem& p, int threads) {
   const double products = 2 * points * squares * in * out / operations / product_efficiency;
   const double around = squares * (in * cost.before + out * cost.after) / 16;
   return (products + around) / threads + 4 * points * in * out * byte_cycles;
+}
+
+// Squares of one block, by what moves between the caches: every block reads the weights again, and
+// what does not fit the second-level cache is written and read once more. Bytes a second: 60e9 from
+// the third level, 30e9 from memory.
+int64_t block_size(const WinogradProblem& p) {
+  constexpr double second_level = 700e3, third_level = 20e6;
+  const auto points = static_cast<double>(p.points());
+  const double weights = 4 * points * static_cast<double>(p.channels * p.out_channels);
+  const double square = 4 * points * static_cast<double>(p.channels + p.out_channels);
+  const double all = square * static_cast<double>(p.squares());
+  double best = HUGE_VAL;
+  int64_t block = p.squares();
+  for (int64_t blocks = 1; 8 * blocks <= std::max<int64_t>(p.squares(), 8); ++blocks) {
+    const int64_t size = (p.squares() + blocks - 1) / blocks;
+    double seconds = 0;
+    if (weights > second_level / 2)
+      seconds += static_cast<double>(blocks) * weights / (weights < third_level ? 60e9 : 30e9);
+    if (square * static_cast<double>(size) > second_level) seconds += 2 * all / 50e9;
+    if (seconds < best * 0.98) best = seconds, block = size;
+  }
+  return block;
 }
 
 Contraction products(const WinogradProblem& p) {
@@ -78,7 +100,8 @@ class WinogradKernel : public runtime::Kernel {
       : p_(p), operands_(std::move(operands)), make_direct_(std::move(make_direct)) {
     blocks_ = (p.squares() + p.block - 1) / p.block;
     parts_ = static_cast<int>(std::min<int64_t>(threads, blocks_));
-    shared_ = parts_ < threads;
+    // A few blocks that do not divide evenly are shared, one after the other, instead.
+    shared_ = threads > 1 && (blocks_ < threads || (blocks_ < 4 * threads && blocks_ % threads));
     if (shared_) parts_ = 1;
     v_floats_ = p.points() * p.block * p.channels;
     m_floats_ = p.points() * p.block * p.out_channels;
@@ -193,11 +216,7 @@ std::optional<WinogradProblem> winograd_form(const LibraryRequest& r,
     if (cycles < best) best = cycles, chosen = p;
   }
   if (!chosen) return std::nullopt;
-  const double square =
-      4.0 * static_cast<double>(chosen->points() * (chosen->channels + chosen->out_channels));
-  const auto most = static_cast<int64_t>(std::max(block_bytes / square, 14.0));
-  const int64_t blocks = (chosen->squares() + most - 1) / most;
-  chosen->block = (chosen->squares() + blocks - 1) / blocks;
+  chosen->block = block_size(*chosen);
   return chosen;
 }
 

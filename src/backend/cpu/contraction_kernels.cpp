@@ -42,6 +42,7 @@ class TileKernel : public runtime::Kernel {
     parallel_for(std::min(args.threads, useful_threads_), code_->rows, work);
   }
 
+  bool reads(size_t number) const override { return number != 1 || !packed_; }
   std::string implementation() const override { return implementation_; }
 
  private:
@@ -130,9 +131,10 @@ std::shared_ptr<const runtime::Kernel> ContractionKernels::make(const LibraryReq
   if (!only && !is_fast(form->contraction, unit_)) return nullptr;
   if (const auto winograd = winograd_form(r, *form)) {
     // The request's views and weights are copied: they outlive this object.
-    auto direct = [jit = jit_, unit = unit_, form = *form, weights = *r.constants[1]] {
+    auto direct = [unit = unit_, form = *form, weights = *r.constants[1]] {
       const ContractionSchedule s = choose_schedule(form.contraction, unit);
       const codegen::EmittedKernel emitted = contraction_kernel(form.contraction, s);
+      const auto jit = std::make_shared<codegen::Jit>();  // of its own: runs may overlap
       const auto code =
           std::make_shared<codegen::LoopKernel>(jit->compile({}, std::span(&emitted, 1))[0]);
       return tile_kernel(jit, code, form, s, &weights);

@@ -14,7 +14,7 @@ namespace {
 class CpuTarget : public codegen::Target {
  public:
   explicit CpuTarget(TargetOptions options)
-      : : options_(std::move(options)), contractions_(options_.cache) {}
+      : options_(std::move(options)), contractions_(options_.cache) {}
   std::string name() const override { return "cpu"; }
 
   std::vector<std::shared_ptr<const runtime::Kernel>> make_loops(

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <mutex>
 
 #include "backend/cpu/aligned_buffer.h"
 #include "backend/cpu/parallel.h"
@@ -114,6 +115,7 @@ class WinogradKernel : public runtime::Kernel {
   size_t scratch_bytes() const override {
     return static_cast<size_t>(parts_ * (v_floats_ + m_floats_)) * sizeof(float);
   }
+  bool reads(size_t number) const override { return number != 1; }
   std::string implementation() const override {
     return fmt::format("winograd F({},3) {} squares", p_.tile, p_.block);
   }
@@ -131,7 +133,7 @@ class WinogradKernel : public runtime::Kernel {
       });
     }
     if (finite) return;
-    if (!direct_) direct_ = make_direct_();
+    std::call_once(made_, [&] { direct_ = make_direct_(); });
     direct_->run({args.src, args.dst, nullptr, args.threads});
   }
 
@@ -167,7 +169,8 @@ class WinogradKernel : public runtime::Kernel {
   WinogradProblem p_;
   std::vector<int> operands_;
   std::function<std::shared_ptr<const runtime::Kernel>()> make_direct_;
-  mutable std::shared_ptr<const runtime::Kernel> direct_;
+  mutable std::once_flag made_;
+  mutable std::shared_ptr<const runtime::Kernel> direct_;  // made when it is first needed
   int64_t blocks_ = 1, v_floats_ = 0, m_floats_ = 0;
   int parts_ = 1;
   bool shared_ = false;

@@ -98,7 +98,10 @@ class Lowering {
       for (ExprId a : n.args) visit(a);
     };
     if (pool_.node(root).height > 0) visit(root);
-    for (AxisId a = 0; a < rank; ++a) (grid >> a & 1 ? p_.grid : looped_).push_back(a);
+    for (AxisId a = 0; a < rank; ++a) {
+      const bool is_unit = p_.axes[a].extent == sym::Expr(1);
+      (is_unit || (grid >> a & 1) ? p_.grid : looped_).push_back(a);
+    }
   }
 
   NodeId value(ExprId id, NodeId mask) {

@@ -155,9 +155,6 @@ class TileEmitter {
   // `count` steps along an axis: a loop over groups of `unroll`, then the rest.
   void sweep(size_t depth, int64_t count, int64_t unroll, Value* a, Value* b, Value* flat,
              const Active& active) {
-    // A group that leaves no rest is better.
-    for (int64_t u = 2 * unroll; count % unroll != 0 && unroll > 1 && u > 2; --u)
-      if (count % u == 0) unroll = u;
     const int64_t whole = count / unroll * unroll;
     int64_t done = 0;
     if (whole > 2 * unroll) {

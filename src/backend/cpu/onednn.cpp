@@ -3,6 +3,8 @@
 #include "backend/cpu/onednn.h"
 
 #include <algorithm>
+#include <cmath>
+#include <memory>
 
 #include "backend/cpu/parallel.h"
 #include "base/check.h"
@@ -87,6 +89,71 @@ dnnl::primitive_attr make_attributes(const LibraryRequest& request, const View& 
   return attributes;
 }
 
+bool may_lose_nan(const LibraryRequest& request) {
+  using Kind = PostOp::Kind;
+  return std::any_of(request.post.begin(), request.post.end(),
+                     [](const PostOp& p) { return p.operand < 0 && p.kind != Kind::linear; });
+}
+
+namespace {
+
+// A NaN fails both comparisons and stays.
+float bounded(float x, float low, float high) {
+  const float above = x < low ? low : x;
+  return above > high ? high : above;
+}
+
+float function_of(const PostOp& p, float x) {
+  const auto alpha = static_cast<float>(p.alpha), beta = static_cast<float>(p.beta);
+  switch (p.kind) {
+    case PostOp::Kind::relu: return x < 0 ? 0 : x;
+    case PostOp::Kind::leaky_relu: return x > 0 ? x : alpha * x;
+    case PostOp::Kind::clip: return bounded(x, alpha, beta);
+    case PostOp::Kind::linear: return alpha * x + beta;
+    case PostOp::Kind::sigmoid: return 1 / (1 + std::exp(-x));
+    case PostOp::Kind::swish: return x / (1 + std::exp(-x));
+    case PostOp::Kind::hard_swish: return x * (bounded(x + 3, 0, 6) / 6);
+    case PostOp::Kind::tanh: return std::tanh(x);
+    case PostOp::Kind::elu: return x > 0 ? x : alpha * std::expm1(x);
+    case PostOp::Kind::add:
+    case PostOp::Kind::mul: break;
+  }
+  TESSERA_CHECK(false, "an operand is no function");
+}
+
+}  // namespace
+
+void apply_epilogue(const LibraryRequest& request, const View& dst, const std::byte* const* src,
+                    float* data) {
+  const size_t rank = dst.shape.size();
+  std::vector<View> operands;
+  for (const PostOp& p : request.post)
+    operands.push_back(p.operand < 0 ? View{} : post_operand(request.src[p.operand], dst));
+  std::vector<int64_t> at(rank, 0);
+  const auto place = [&](const View& v) {
+    int64_t offset = 0;
+    for (size_t axis = 0; axis < rank; ++axis)
+      if (v.shape[axis] > 1) offset += at[axis] * v.strides[axis];
+    return offset;
+  };
+  for (int64_t left = *element_count(dst.shape); left > 0; --left) {
+    float& x = data[place(dst)];
+    for (size_t k = 0; k < request.post.size(); ++k) {
+      const PostOp& p = request.post[k];
+      if (p.operand < 0) {
+        x = function_of(p, x);
+        continue;
+      }
+      const float y = reinterpret_cast<const float*>(src[p.operand])[place(operands[k])];
+      x = p.kind == PostOp::Kind::add ? x + y : x * y;
+    }
+    for (size_t axis = rank; axis-- > 0;) {
+      if (++at[axis] < dst.shape[axis]) break;
+      at[axis] = 0;
+    }
+  }
+}
+
 Packed pack(const std::byte* data, const dnnl::memory::desc& from, const dnnl::memory::desc& to) {
   dnnl::memory source(from, dnnl_engine(), const_cast<std::byte*>(data));
   Packed packed;
@@ -110,6 +177,17 @@ struct PrimitiveKernel::Context {
     return memory;
   }
 };
+
+Packed repack(const dnnl::memory& packed, const dnnl::memory::desc& to) {
+  return pack(static_cast<const std::byte*>(packed.get_data_handle()), packed.get_desc(), to);
+}
+
+LibraryRequest without_epilogue(const LibraryRequest& request) {
+  LibraryRequest plain = request;
+  plain.post.clear();
+  plain.constants.assign(plain.src.size(), nullptr);
+  return plain;
+}
 
 void PrimitiveKernel::set_primitive(dnnl::primitive primitive, const dnnl::memory::desc& scratchpad,
                                     int threads) {
@@ -172,7 +250,43 @@ std::unique_ptr<PrimitiveKernel::Context> PrimitiveKernel::make_context() const 
   return context;
 }
 
+void PrimitiveKernel::guard(const LibraryRequest& request, const View& dst, Plain plain) {
+  if (!may_lose_nan(request)) return;
+  guarded_ = request;
+  guarded_.constants.clear();
+  guarded_dst_ = dst;
+  make_plain_ = std::move(plain);
+}
+
 void PrimitiveKernel::run(const runtime::KernelArgs& args) const {
+  if (!make_plain_) return run_once(args);
+  clear_invalid();
+  run_once(args);
+  if (invalid_raised()) repeat(args);
+}
+
+void PrimitiveKernel::repeat(const runtime::KernelArgs& args) const {
+  const ThreadScope scope(threads_);
+  ++repeated_;
+  std::shared_ptr<const PrimitiveKernel> kernel;
+  {
+    const std::lock_guard lock(mutex_);
+    const dnnl::memory* weights = nullptr;
+    for (const Constant& c : constants_)
+      if (c.arg == DNNL_ARG_WEIGHTS) weights = &c.packed.memory;
+    if (!plain_) plain_ = make_plain_(weights);
+    kernel = plain_;
+  }
+  std::vector<std::byte> memory(kernel->scratch_bytes() + 64);
+  void* scratch = memory.data();
+  size_t space = memory.size();
+  runtime::KernelArgs plain = args;
+  plain.scratch = static_cast<std::byte*>(std::align(64, kernel->scratch_bytes(), scratch, space));
+  kernel->run_once(plain);
+  apply_epilogue(guarded_, guarded_dst_, args.src, reinterpret_cast<float*>(args.dst[0]));
+}
+
+void PrimitiveKernel::run_once(const runtime::KernelArgs& args) const {
   std::unique_ptr<Context> context;
   {
     const std::lock_guard lock(mutex_);

@@ -3,7 +3,9 @@
 // kernel that runs one primitive on memory given by address.
 #pragma once
 
+#include <atomic>
 #include <dnnl.hpp>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -30,6 +32,15 @@ dnnl::primitive_attr make_attributes(const LibraryRequest& request, const View& 
 
 /// A view broadcast to the rank of a larger one: leading axes of extent 1.
 View with_rank(const View& view, size_t rank);
+
+/// Whether the epilogue holds a function that may give a number for a NaN. oneDNN computes bounds
+/// by the processor's minimum and maximum, which give the bound.
+bool may_lose_nan(const LibraryRequest& request);
+
+/// Applies the request's epilogue to `data`, elements of `dst`, as the records define it.
+/// `src` are the kernel's sources.
+void apply_epilogue(const LibraryRequest& request, const View& dst, const std::byte* const* src,
+                    float* data);
 
 /// True when both describe the same places: axes of extent 1 have no stride that matters.
 bool same_places(const View& a, const std::vector<int64_t>& strides);
@@ -61,6 +72,16 @@ class PrimitiveKernel : public runtime::Kernel {
   /// Operands of the epilogue: arguments of make_attributes().
   void bind_post(const LibraryRequest& request, const View& dst);
 
+  /// How to make the same kernel without the epilogue, from the weights as this one has packed them
+  /// (null where they are a source).
+  using Plain = std::function<std::shared_ptr<PrimitiveKernel>(const dnnl::memory* weights)>;
+  /// Makes NaN pass the epilogue: when an operation was invalid during a run, the plain kernel runs
+  /// and the epilogue's functions are applied to what it gave. An invalid operation is what every
+  /// NaN that appears or meets a bound leaves behind, and costs nothing to look for.
+  void guard(const LibraryRequest& request, const View& dst, Plain plain);
+  /// How often the epilogue had to be repeated.
+  int64_t repeated() const { return repeated_; }
+
   void run(const runtime::KernelArgs& args) const override;
   size_t scratch_bytes() const override { return scratchpad_.get_size(); }
   bool reads(size_t number) const override;
@@ -86,6 +107,8 @@ class PrimitiveKernel : public runtime::Kernel {
   struct Context;
 
   std::unique_ptr<Context> make_context() const;
+  void run_once(const runtime::KernelArgs& args) const;
+  void repeat(const runtime::KernelArgs& args) const;
   void execute(const runtime::KernelArgs& args, Context& context) const;
 
   std::string implementation_;
@@ -95,9 +118,22 @@ class PrimitiveKernel : public runtime::Kernel {
   std::vector<Reorder> reorders_;
   std::vector<Constant> constants_;
   int threads_ = 1;
-  mutable std::mutex mutex_;  ///< of idle_
+  mutable std::mutex mutex_;  ///< of idle_ and plain_
   mutable std::vector<std::unique_ptr<Context>> idle_;
+
+  // Of a guarded kernel. The plain one is made when it is first needed.
+  Plain make_plain_;
+  LibraryRequest guarded_;
+  View guarded_dst_;
+  mutable std::shared_ptr<const PrimitiveKernel> plain_;
+  mutable std::atomic<int64_t> repeated_{0};
 };
+
+/// Packed weights brought into another layout.
+Packed repack(const dnnl::memory& packed, const dnnl::memory::desc& to);
+
+/// The request for the same kernel with neither epilogue nor known values.
+LibraryRequest without_epilogue(const LibraryRequest& request);
 
 std::shared_ptr<const runtime::Kernel> make_convolution(const LibraryRequest& request);
 std::shared_ptr<const runtime::Kernel> make_matmul(const LibraryRequest& request);

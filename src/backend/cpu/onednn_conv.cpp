@@ -61,9 +61,10 @@ memory::format_tag channels_last(size_t rank) {
                      : memory::format_tag::ndhwc;
 }
 
+// `packed`, if given, are the weights as a kernel of the same request has them.
 template <typename Forward>
-std::shared_ptr<const runtime::Kernel> make(const LibraryRequest& r, bool transposed,
-                                            dnnl::algorithm algorithm) {
+std::shared_ptr<PrimitiveKernel> make(const LibraryRequest& r, bool transposed,
+                                      dnnl::algorithm algorithm, const memory* packed = nullptr) {
   const ThreadScope scope(r.threads);
   const Geometry g = geometry(r);
   const auto f32 = memory::data_type::f32;
@@ -84,12 +85,16 @@ std::shared_ptr<const runtime::Kernel> make(const LibraryRequest& r, bool transp
   kernel->set_primitive(Forward(pd), pd.scratchpad_desc(), r.threads);
   kernel->bind_src(DNNL_ARG_SRC, src, 0);
   const memory::desc given = describe(w.shape, w.strides);
-  if (r.constants[1])
+  if (packed) kernel->bind_constant(DNNL_ARG_WEIGHTS, repack(*packed, pd.weights_desc()));
+  else if (r.constants[1])
     kernel->bind_constant(DNNL_ARG_WEIGHTS, pack(r.constants[1]->data(), given, pd.weights_desc()));
   else kernel->bind_reordered(DNNL_ARG_WEIGHTS, given, pd.weights_desc(), 1);
   if (bias) kernel->bind_src(DNNL_ARG_BIAS, bias_desc, 2);
   kernel->bind_dst(DNNL_ARG_DST, dst, 0);
   kernel->bind_post(r, r.dst);
+  kernel->guard(r, r.dst, [plain = without_epilogue(r), transposed, algorithm](const memory* w) {
+    return make<Forward>(plain, transposed, algorithm, w);
+  });
   return kernel;
 }
 

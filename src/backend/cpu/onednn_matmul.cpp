@@ -133,6 +133,9 @@ class BatchedGemm : public runtime::Kernel {
   int64_t batches_ = 1;
 };
 
+// Source 2, where there is one, is a bias along the last axis.
+bool has_bias(const LibraryRequest& r) { return r.src.size() > 2 && !r.src[2].shape.empty(); }
+
 // The epilogue's operands in the rank of dst: they have its elements, or those of its last axis.
 LibraryRequest with_operands_like(const LibraryRequest& r, const View& dst) {
   LibraryRequest q = r;
@@ -146,6 +149,40 @@ LibraryRequest with_operands_like(const LibraryRequest& r, const View& dst) {
   return q;
 }
 
+// `weights`, if given, are those that a kernel of the same request has packed.
+std::shared_ptr<PrimitiveKernel> make_primitive(const LibraryRequest& r, const Product& p,
+                                                const memory* weights = nullptr) {
+  const bool constant = weights != nullptr || r.constants[1] != nullptr;
+  const memory::desc x = describe(p.x.shape, p.x.strides), y = describe(p.y.shape, p.y.strides),
+                     dst = describe(p.dst.shape, p.dst.strides);
+  const memory::desc packed =
+      constant ? memory::desc(to_dims(p.y.shape), memory::data_type::f32, memory::format_tag::any)
+               : y;
+  const bool bias = has_bias(r);
+  Shape bias_shape(p.dst.shape.size(), 1);
+  bias_shape.back() = p.dst.shape.back();
+  const memory::desc bias_desc =
+      bias ? describe(bias_shape, codegen::dense_strides(bias_shape)) : memory::desc();
+  const dnnl::matmul::desc desc =
+      bias ? dnnl::matmul::desc(x, packed, bias_desc, dst) : dnnl::matmul::desc(x, packed, dst);
+  const LibraryRequest joined = with_operands_like(r, p.dst);
+  const dnnl::matmul::primitive_desc pd(desc, make_attributes(joined, p.dst), dnnl_engine());
+  auto kernel = std::make_shared<PrimitiveKernel>(pd.impl_info_str());
+  kernel->set_primitive(dnnl::matmul(pd), pd.scratchpad_desc(), r.threads);
+  kernel->bind_src(DNNL_ARG_SRC, x, 0);
+  if (weights) kernel->bind_constant(DNNL_ARG_WEIGHTS, repack(*weights, pd.weights_desc()));
+  else if (constant)
+    kernel->bind_constant(DNNL_ARG_WEIGHTS, pack(r.constants[1]->data(), y, pd.weights_desc()));
+  else kernel->bind_src(DNNL_ARG_WEIGHTS, y, 1);
+  if (bias) kernel->bind_src(DNNL_ARG_BIAS, bias_desc, 2);
+  kernel->bind_dst(DNNL_ARG_DST, dst, 0);
+  kernel->bind_post(joined, p.dst);
+  kernel->guard(joined, p.dst, [plain = without_epilogue(r), p](const memory* w) {
+    return make_primitive(plain, p, w);
+  });
+  return kernel;
+}
+
 }  // namespace
 
 std::shared_ptr<const runtime::Kernel> make_matmul(const LibraryRequest& r) {
@@ -156,33 +193,10 @@ std::shared_ptr<const runtime::Kernel> make_matmul(const LibraryRequest& r) {
   if (!has_unit_stride(p.x) || p.dst.strides.back() != 1) return nullptr;
   const bool constant = r.constants[1] != nullptr;
   if (!constant && !has_unit_stride(p.y)) return nullptr;
-  const memory::desc x = describe(p.x.shape, p.x.strides), y = describe(p.y.shape, p.y.strides),
-                     dst = describe(p.dst.shape, p.dst.strides);
-  const memory::desc packed =
-      constant ? memory::desc(to_dims(p.y.shape), memory::data_type::f32, memory::format_tag::any)
-               : y;
-  // Source 2, where there is one, is a bias along the last axis.
-  const bool bias = r.src.size() > 2 && !r.src[2].shape.empty();
-  Shape bias_shape(p.dst.shape.size(), 1);
-  bias_shape.back() = p.dst.shape.back();
-  const memory::desc bias_desc =
-      bias ? describe(bias_shape, codegen::dense_strides(bias_shape)) : memory::desc();
-  const dnnl::matmul::desc desc =
-      bias ? dnnl::matmul::desc(x, packed, bias_desc, dst) : dnnl::matmul::desc(x, packed, dst);
-  const LibraryRequest joined = with_operands_like(r, p.dst);
-  const dnnl::matmul::primitive_desc pd(desc, make_attributes(joined, p.dst), dnnl_engine());
-  const std::string implementation = pd.impl_info_str();
-  if (implementation.find("brg") == std::string::npos && r.post.empty() && !bias && !constant)
+  auto kernel = make_primitive(r, p);
+  const bool plain = r.post.empty() && !has_bias(r) && !constant;
+  if (plain && kernel->implementation().find("brg") == std::string::npos)
     return std::make_shared<BatchedGemm>(std::move(p));
-  auto kernel = std::make_shared<PrimitiveKernel>(implementation);
-  kernel->set_primitive(dnnl::matmul(pd), pd.scratchpad_desc(), r.threads);
-  kernel->bind_src(DNNL_ARG_SRC, x, 0);
-  if (constant)
-    kernel->bind_constant(DNNL_ARG_WEIGHTS, pack(r.constants[1]->data(), y, pd.weights_desc()));
-  else kernel->bind_src(DNNL_ARG_WEIGHTS, y, 1);
-  if (bias) kernel->bind_src(DNNL_ARG_BIAS, bias_desc, 2);
-  kernel->bind_dst(DNNL_ARG_DST, dst, 0);
-  kernel->bind_post(joined, p.dst);
   return kernel;
 }
 

@@ -80,6 +80,7 @@ class Pool {
   };
 
   void run_locked(RegionFn fn, void* data, int parts, int threads) {
+    invalid_.store(false, std::memory_order_relaxed);
     while (static_cast<int>(workers_.size()) < threads - 1) add_worker();
     fn_ = fn;
     data_ = data;
@@ -91,22 +92,25 @@ class Pool {
       workers_[k]->turn.fetch_add(1, std::memory_order_release);
       workers_[k]->turn.notify_one();
     }
-    work();
+    work(false);
     for (int left = remaining_.load(std::memory_order_acquire); left != 0;
          left = remaining_.load(std::memory_order_acquire))
       wait_while(remaining_, left);
+    if (invalid_.load(std::memory_order_relaxed)) _mm_setcsr(_mm_getcsr() | _MM_EXCEPT_INVALID);
   }
 
   // Runs parts of the current region until none is left to claim. While a claimed part runs, the
   // region cannot end, so what describes it stays as it is.
-  void work() {
+  void work(bool is_worker) {
     uint64_t ticket = ticket_.load(std::memory_order_acquire);
     while ((ticket & mask) < (ticket >> parts_shift & mask)) {
       if (!ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel)) continue;
       place = {static_cast<int>(ticket & mask), static_cast<int>(ticket >> parts_shift & mask),
                true};
+      if (is_worker) clear_invalid();
       fn_(data_);
       place = {};
+      if (invalid_raised()) invalid_.store(true, std::memory_order_relaxed);
       if (remaining_.fetch_sub(1, std::memory_order_acq_rel) == 1) remaining_.notify_one();
       ticket = ticket_.load(std::memory_order_acquire);
     }
@@ -119,7 +123,7 @@ class Pool {
       while (true) {
         wait_while(worker->turn, turn);
         turn = worker->turn.load(std::memory_order_acquire);
-        work();
+        work(true);
       }
     }).detach();
   }
@@ -130,6 +134,7 @@ class Pool {
   void* data_ = nullptr;
   alignas(64) std::atomic<uint64_t> ticket_{0};
   alignas(64) std::atomic<int> remaining_{0};
+  std::atomic<bool> invalid_{false};  // an operation of the region was invalid
   alignas(64) std::atomic<int> barrier_count_{0};
   std::atomic<uint32_t> barrier_round_{0};
 };
@@ -157,6 +162,9 @@ int current_max_threads() {
 
 ThreadScope::ThreadScope(int threads) : previous_(max_threads) { max_threads = threads; }
 ThreadScope::~ThreadScope() { max_threads = previous_; }
+
+void clear_invalid() { _mm_setcsr(_mm_getcsr() & ~_MM_EXCEPT_INVALID); }
+bool invalid_raised() { return (_mm_getcsr() & _MM_EXCEPT_INVALID) != 0; }
 
 void parallel_ranges(int threads, int64_t count, ParallelBody body, void* data) {
   struct Ranges {

@@ -28,6 +28,13 @@ class ThreadScope {
   int previous_;
 };
 
+/// Forgets that a floating-point operation of this thread was invalid (IEEE 754: no number came of
+/// numbers, or a NaN met an operation that has no NaN to give back, as the processor's minimum and
+/// maximum do).
+void clear_invalid();
+/// Whether one was since, in this thread or in a parallel region that it started.
+bool invalid_raised();
+
 using ParallelBody = void (*)(void* data, int64_t begin, int64_t end);
 
 /// Splits [0, count) into contiguous parts and runs the body on each, on at most `threads` threads.

@@ -38,8 +38,9 @@ struct Value {
 };
 
 /// One kernel. `loops` computes the single output of `meaning`; the sources are its inputs.
+/// `direct` is a library kernel on row-major memory that takes no epilogue.
 struct Step {
-  enum class Kind : uint8_t { loops, library, scan, opaque, copy };
+  enum class Kind : uint8_t { loops, library, direct, scan, opaque, copy };
   Kind kind = Kind::loops;
   std::vector<ValueId> src, dst;  ///< a source may be no_value
   ir::Meaning meaning;            ///< of loops

@@ -77,7 +77,8 @@ class Emitter {
           loops.push_back(k);
           meanings.push_back(std::move(s.meaning));
           break;
-        case Step::Kind::library: kernels_[k] = make_library(s); break;
+        case Step::Kind::library:
+        case Step::Kind::direct: kernels_[k] = make_library(s); break;
         case Step::Kind::scan: kernels_[k] = make_scan(s); break;
         case Step::Kind::opaque: kernels_[k] = make_opaque_kernel(d_, s); break;
         case Step::Kind::copy:

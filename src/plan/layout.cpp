@@ -53,6 +53,7 @@ class LayoutPass {
         case Step::Kind::loops: arrange_loops(step); break;
         case Step::Kind::library: arrange_library(step); break;
         case Step::Kind::scan:
+        case Step::Kind::direct:
         case Step::Kind::opaque:
         case Step::Kind::copy:
           for (ValueId& v : step.src)

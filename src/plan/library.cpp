@@ -9,6 +9,8 @@
 namespace tessera::plan {
 namespace {
 
+constexpr int64_t min_direct_steps = 16;
+
 // A step whose destination is its source with the two axes exchanged.
 Step transposition(Draft& d, ValueId from) {
   const Value source = d.values[from];
@@ -40,6 +42,7 @@ class LibraryChoice {
         else if (step.op == "matmul") choose_matmul(step);
         else if (step.op == "gemm") choose_gemm(step);
       }
+      if (is_direct(step)) step.kind = Step::Kind::direct;
       steps_.push_back(std::move(step));
     }
     d_.steps = std::move(steps_);
@@ -54,6 +57,20 @@ class LibraryChoice {
       return v == no_value || (value(v).dtype == DType::f32 && value(v).elements() > 0);
     };
     return std::all_of(s.src.begin(), s.src.end(), fits) && fits(s.dst[0]);
+  }
+
+  // Whose meanings take far more steps than their results have elements, once the axis that they
+  // walk along is long; short ones are better fused.
+  bool is_direct(const Step& s) const {
+    if (s.kind != Step::Kind::loops || refusals_.operators.contains(s.op)) return false;
+    if (value(s.dst[0]).elements() == 0) return false;
+    if (s.op == "scatter_elements" || s.op == "scatter_nd")
+      return value(s.src[1]).elements() >= min_direct_steps;
+    if (s.op != "cum_sum" && s.op != "cum_prod") return false;
+    const Shape& shape = value(s.dst[0]).shape;
+    const ops::AttrReader attrs(ops::registry().get(s.op), s.attrs);
+    return shape[static_cast<size_t>(attrs.axis("axis", static_cast<int>(shape.size())))] >=
+           min_direct_steps;
   }
 
   void choose_convolution(Step& s) {

@@ -34,7 +34,7 @@ Draft lower(const ir::Graph& graph);
 
 /// Marks the steps that the target's library computes and brings them into its form: `matmul` (also
 /// for gemm), `conv`, `conv_transpose`, with sources (x, weights, bias or nothing, operands of the
-/// epilogue …).
+/// epilogue …). Scatters and cumulative sums become direct steps.
 void choose_libraries(Draft& draft, const Refusals& refusals);
 
 /// Constants of one element become literals of the loops that read them.

@@ -4,8 +4,10 @@
 
 #include "backend/cpu/concat.h"
 #include "backend/cpu/contraction_kernels.h"
+#include "backend/cpu/cumulative.h"
 #include "backend/cpu/loop_kernels.h"
 #include "backend/cpu/onednn.h"
+#include "backend/cpu/scatter.h"
 #include "base/check.h"
 
 namespace tessera::backend::cpu {
@@ -26,6 +28,8 @@ class CpuTarget : public codegen::Target {
   std::shared_ptr<const runtime::Kernel> make_library(
       const codegen::LibraryRequest& request) override {
     if (request.op == "concat") return make_concat(request);
+    if (request.op.starts_with("scatter_")) return make_scatter(request);
+    if (request.op.starts_with("cum_")) return make_cumulative(request);
     const bool only = !options_.use_library || request.generated_only;
     if (options_.use_generated)
       if (auto kernel = contractions_.make(request, only)) return kernel;

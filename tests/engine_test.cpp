@@ -3,7 +3,9 @@
 // graphs.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cmath>
+#include <thread>
 
 #include "backend/cpu/target.h"
 #include "base/rng.h"
@@ -29,12 +31,12 @@ Tensor random_tensor(const ir::ValueType& type, Rng& rng) {
 // Compiles, runs twice (the second run must give the same bits) and compares with the float64
 // reference.
 void expect_like_reference(const ir::Graph& graph, const std::string& what, bool fuse = true,
-                           double tolerance = 1e-5) {
+                           double tolerance = 1e-5, std::vector<Tensor> inputs = {}) {
   SCOPED_TRACE(what);
   Rng rng(7);
-  std::vector<Tensor> inputs;
-  for (ir::NodeId id : graph.inputs())
-    inputs.push_back(random_tensor(graph.node(id).outputs[0], rng));
+  if (inputs.empty())
+    for (ir::NodeId id : graph.inputs())
+      inputs.push_back(random_tensor(graph.node(id).outputs[0], rng));
   const auto target = backend::cpu::make_target();
   const auto plan = plan::compile(graph, *target, {.threads = 2, .fuse = fuse});
   std::vector<Tensor> expected;
@@ -143,6 +145,130 @@ TEST(Engine, keeps_the_bounds_of_epilogues) {
     b.output("y", b.op("clip", {y, b.scalar(low, DType::f32), b.scalar(high, DType::f32)}) * 0.5);
     expect_like_reference(std::move(b).finish(), fmt::format("clip to [{}, {}]", low, high));
   }
+}
+
+Tensor random_indices(const Shape& shape, int64_t extent, DType type, Rng& rng) {
+  Tensor t(type, shape);
+  for (int64_t i = 0; i < t.size(); ++i) t.set_integer(i, rng.integer(-extent, extent - 1));
+  return t;
+}
+
+// A graph of one node whose inputs are the tensors.
+ir::Graph one_node(const std::string& op, const std::vector<Tensor>& inputs, ir::AttrMap attrs) {
+  Builder b;
+  std::vector<Val> values;
+  for (const Tensor& t : inputs)
+    values.push_back(b.input(fmt::format("in{}", values.size()),
+                             {t.type(), ir::Dims(t.shape().begin(), t.shape().end())}));
+  b.output("y", b.op(op, values, std::move(attrs)));
+  return std::move(b).finish();
+}
+
+TEST(Engine, scatters_as_the_meaning_says) {
+  Rng rng(5);
+  for (const DType type : {DType::f32, DType::f64, DType::i32, DType::i64, DType::f16, DType::u8})
+    for (const std::string mode : {"none", "add", "mul", "max", "min"}) {
+      const auto values = [&](const Shape& shape) {
+        Tensor t = random_tensor({type, ir::Dims(shape.begin(), shape.end())}, rng);
+        if (type == DType::f32) t.set_float(t.size() / 2, std::nan(""));
+        return t;
+      };
+      const std::string what = fmt::format("{} {}", mode, to_string(type));
+      const ir::AttrValue reduction = mode;
+      for (const int64_t axis : {0, 1, 2}) {
+        const Shape data{4, 6, 5}, updates{axis == 0 ? 9 : 3, axis == 1 ? 9 : 6, axis == 2 ? 9 : 4};
+        const std::vector<Tensor> inputs{
+            values(data), random_indices(updates, data[static_cast<size_t>(axis)], DType::i64, rng),
+            values(updates)};
+        expect_like_reference(
+            one_node("scatter_elements", inputs, {{"axis", axis}, {"reduction", reduction}}),
+            "scatter_elements " + what, true, 2e-3, inputs);
+      }
+      const std::vector<Tensor> inputs{
+          values({4, 4, 5}), random_indices({20, 2}, 4, DType::i32, rng), values({20, 5})};
+      expect_like_reference(one_node("scatter_nd", inputs, {{"reduction", reduction}}),
+                            "scatter_nd " + what, true, 2e-3, inputs);
+    }
+}
+
+TEST(Engine, refuses_scattered_indices_that_lie_outside) {
+  for (const int64_t wrong : {4, -5}) {
+    Tensor indices(DType::i64, {4, 5});
+    indices.set_integer(7, wrong);
+    const std::vector<Tensor> inputs{Tensor(DType::f32, {4, 5}), indices,
+                                     Tensor(DType::f32, {4, 5})};
+    const auto target = backend::cpu::make_target();
+    const auto plan = plan::compile(one_node("scatter_elements", inputs, {}), *target, {});
+    EXPECT_THROW(plan->run(inputs), UserError);
+  }
+}
+
+TEST(Engine, accumulates_as_the_meaning_says) {
+  Rng rng(6);
+  for (const std::string op : {"cum_sum", "cum_prod"})
+    for (const DType type : {DType::f32, DType::f64, DType::i32, DType::i64, DType::f16})
+      for (const int64_t axis : {0, 1, 2})
+        for (const int64_t flags : {0, 1, 2, 3}) {
+          const std::vector<Tensor> inputs{random_tensor({type, {17, 18, 70}}, rng)};
+          const ir::AttrMap attrs{
+              {"axis", axis}, {"exclusive", flags & 1}, {"reverse", flags >> 1}};
+          expect_like_reference(one_node(op, inputs, attrs),
+                                fmt::format("{} {} {} {}", op, to_string(type), axis, flags), true,
+                                type == DType::f16 ? 1e-2 : 1e-5, inputs);
+        }
+}
+
+// What the meaning alone would do in 10^12 and 4·10^11 steps.
+TEST(Engine, scatters_and_accumulates_in_linear_time) {
+  const int64_t n = 1'000'000;
+  Tensor x(DType::i64, {n}), reversed(DType::i64, {n});
+  for (int64_t i = 0; i < n; ++i) {
+    x.set_integer(i, i);
+    reversed.set_integer(i, n - 1 - i);
+  }
+  const auto target = backend::cpu::make_target();
+  const auto run = [&](const std::string& op, std::vector<Tensor> inputs, ir::AttrMap attrs) {
+    return plan::compile(one_node(op, inputs, std::move(attrs)), *target, {.threads = 2})
+        ->run(inputs)[0];
+  };
+  const Tensor sums = run("cum_sum", {x}, {{"axis", int64_t{0}}});
+  const Tensor turned = run("scatter_elements", {x, reversed, x}, {});
+  for (int64_t i = 0; i < n; ++i) {
+    ASSERT_EQ(sums.integer_at(i), i * (i + 1) / 2);
+    ASSERT_EQ(turned.integer_at(i), n - 1 - i);
+  }
+}
+
+// Runs of one plan may overlap, and share the pool with those of others.
+TEST(Engine, runs_plans_from_several_threads) {
+  const auto make = [](int64_t rows) {
+    Builder b;
+    const Val x = b.input("x", {DType::f32, {rows, 32}}), w = b.input("w", {DType::f32, {32, 48}});
+    const Val y = b.op("relu", {ops::matmul(x, w)});
+    b.output("y", b.op("softmax", {y * 0.5}, {{"axis", int64_t{-1}}}));
+    return std::move(b).finish();
+  };
+  const auto target = backend::cpu::make_target();
+  const ir::Graph graphs[] = {make(64), make(96)};
+  std::vector<std::unique_ptr<runtime::Plan>> plans;
+  std::vector<std::vector<Tensor>> inputs, expected;
+  Rng rng(9);
+  for (const ir::Graph& g : graphs) {
+    plans.push_back(plan::compile(g, *target, {.threads = 3}));
+    inputs.emplace_back();
+    for (ir::NodeId id : g.inputs())
+      inputs.back().push_back(random_tensor(g.node(id).outputs[0], rng));
+    expected.push_back(plans.back()->run(inputs.back()));
+  }
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> threads;
+  for (size_t t = 0; t < 4; ++t)
+    threads.emplace_back([&, t] {
+      for (int round = 0; round < 50; ++round)
+        wrong += !identical(plans[t % 2]->run(inputs[t % 2])[0], expected[t % 2][0]);
+    });
+  for (std::thread& t : threads) t.join();
+  EXPECT_EQ(wrong, 0);
 }
 
 TEST(Engine, refuses_inputs_of_another_shape) {

@@ -112,7 +112,13 @@ std::string NodeContext::attr_string(std::string_view name, std::string fallback
 std::vector<int64_t> NodeContext::attr_ints(std::string_view name,
                                             std::vector<int64_t> fallback) const {
   const auto* a = find(name, pb::ATTR_INTS);
-  return a ? std::vector<int64_t>(a->ints().begin(), a->ints().end()) : fallback;
+  if (a == nullptr) return fallback;
+  // Bounds of slices are often the largest integer, and a constant holds what it holds.
+  const bool any = name == "starts" || name == "ends" || name == "value_ints";
+  for (int64_t v : a->ints())
+    if (!any && (v > max_listed || v < -max_listed))
+      fail(fmt::format("attribute '{}' holds {}, the limit is {}", name, v, max_listed));
+  return {a->ints().begin(), a->ints().end()};
 }
 
 std::vector<double> NodeContext::attr_floats(std::string_view name,

@@ -41,7 +41,8 @@ std::vector<Val> import_range(OnnxImport& c) {
   }
   const ir::Dims start = c.dims(0), limit = c.dims(1);
   const std::vector<int64_t> delta = c.integers(2);
-  if (start.size() != 1 || limit.size() != 1 || delta.size() != 1 || delta[0] == 0)
+  if (start.size() != 1 || limit.size() != 1 || delta.size() != 1 || delta[0] == 0 ||
+      delta[0] == INT64_MIN)
     c.fail("start, limit and delta must be scalars, and delta not 0");
   const sym::Expr distance = delta[0] > 0 ? limit[0] - start[0] : start[0] - limit[0];
   sym::Expr length = sym::ceil_div(distance, delta[0] > 0 ? delta[0] : -delta[0]);

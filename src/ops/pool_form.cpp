@@ -104,7 +104,7 @@ ir::AttrMap import_windows(OnnxImport& c, const ir::Dims& input,
     for (size_t a = 0; a < rank; ++a) {
       const sym::Expr windows = sym::ceil_div(input[a], strides[a]);
       const sym::Expr needed =
-          (windows - 1) * strides[a] + ((kernel[a] - 1) * dilations[a] + 1) - input[a];
+          (windows - 1) * strides[a] + (sym::Expr(kernel[a]) - 1) * dilations[a] + 1 - input[a];
       const auto total = sym::max(needed, 0).constant();
       if (!total) c.unsupported("auto_pad over a symbolic extent; bind the input's dimensions");
       const int64_t small = *total / 2, large = *total - small;

@@ -26,16 +26,20 @@ std::vector<double> resize_reals(const Tensor& given) {
   return values;
 }
 
+int64_t whole_extent(OnnxImport& c, double extent) {
+  if (!(extent >= 0 && extent < 0x1p53)) c.fail(fmt::format("a size of {}", extent));
+  return static_cast<int64_t>(std::floor(extent));
+}
+
 // Output extent along an axis for a given scale: ⌊in · scale⌋.
 sym::Expr scaled_extent(OnnxImport& c, const sym::Expr& in, double scale) {
-  if (scale <= 0) c.fail(fmt::format("scale {} is not positive", scale));
-  if (const auto known = in.constant())
-    return static_cast<int64_t>(std::floor(static_cast<double>(*known) * scale));
-  if (scale == std::floor(scale)) return in * static_cast<int64_t>(scale);
+  if (!(scale > 0)) c.fail(fmt::format("scale {} is not positive", scale));
+  if (const auto known = in.constant()) return whole_extent(c, static_cast<double>(*known) * scale);
+  if (scale == std::floor(scale)) return in * whole_extent(c, scale);
   const double inverse = 1 / scale;
   if (inverse != std::floor(inverse))
     c.unsupported("a fractional scale of a symbolic extent; bind the input's dimensions");
-  return sym::floor_div(in, static_cast<int64_t>(inverse));
+  return sym::floor_div(in, whole_extent(c, inverse));
 }
 
 // Keeps one scale for all axes; sizes are rounded half up.
@@ -52,7 +56,7 @@ void keep_aspect_ratio(OnnxImport& c, ResizeRequest& r, const std::string& polic
     extents.push_back(*in);
   }
   for (size_t k = 0; k < r.axes.size(); ++k)
-    r.sizes[k] = static_cast<int64_t>(std::floor(static_cast<double>(extents[k]) * scale + 0.5));
+    r.sizes[k] = whole_extent(c, static_cast<double>(extents[k]) * scale + 0.5);
   r.scales.assign(r.axes.size(), scale);
 }
 

@@ -24,7 +24,8 @@ struct ResizeAxis {
   /// The integer k with out = k · in and scale = k, or 0.
   int64_t multiple() const {
     const auto known_in = in.constant(), known_out = out.constant();
-    if (scale != 0 && scale == std::floor(scale) && out == in * static_cast<int64_t>(scale))
+    if (scale >= 1 && scale < 0x1p31 && scale == std::floor(scale) &&
+        out == in * static_cast<int64_t>(scale))
       return static_cast<int64_t>(scale);
     const bool exact = scale == 0 && known_in && known_out && *known_in > 0;
     return exact && *known_out % *known_in == 0 ? *known_out / *known_in : 0;

@@ -135,8 +135,8 @@ Expr Expr::operator*(const Expr& o) const {
 }
 
 int64_t floor_div(int64_t a, int64_t b) {
-  const int64_t q = b == -1 ? checked_mul(a, -1) : a / b;
-  return q * b != a && ((a < 0) != (b < 0)) ? q - 1 : q;
+  if (b == -1) return checked_mul(a, -1);
+  return a / b - (a % b != 0 && ((a < 0) != (b < 0)) ? 1 : 0);
 }
 
 int64_t modulo(int64_t a, int64_t b) {

@@ -54,6 +54,14 @@ TEST(Sym, refuses_what_grows_without_bound) {
   EXPECT_THROW(nest_until_refused(n), UserError);
 }
 
+TEST(Sym, divides_the_largest_numbers) {
+  EXPECT_EQ(floor_div(int64_t{5}, INT64_MIN), -1);
+  EXPECT_EQ(modulo(int64_t{5}, INT64_MIN), INT64_MIN + 5);
+  EXPECT_EQ(floor_div(INT64_MIN, int64_t{3}), INT64_MIN / 3 - 1);
+  EXPECT_EQ(modulo(INT64_MIN, int64_t{3}), 1);
+  EXPECT_EQ(modulo(INT64_MIN, int64_t{-1}), 0);
+}
+
 TEST(Sym, refuses_overflow_of_division) {
   const Expr least = Expr(INT64_MIN) * n;
   EXPECT_THROW(floor_div(least, -1), UserError);

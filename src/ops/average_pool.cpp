@@ -10,11 +10,11 @@ Expr average_pool_count(MeaningBuilder& b, const Windows& windows, std::span<con
                         bool include_pad) {
   Expr count = b.integer(1);
   for (int axis = 0; axis < windows.rank(); ++axis) {
-    const bool beyond = windows.ceil && windows.strides[axis] != 1;
+    const bool beyond = windows.ceil && windows.strides[axis] != Size(1);
     if (beyond || (!include_pad && windows.may_leave(axis)))
-      count =
-          count * windows.elements_within(axis, i[axis + 2], include_pad ? windows.begin[axis] : 0,
-                                          include_pad ? windows.end[axis] : 0);
+      count = count * windows.elements_within(axis, i[axis + 2],
+                                              include_pad ? windows.begin[axis] : Size(0),
+                                              include_pad ? windows.end[axis] : Size(0));
     else count = count * windows.kernel[axis];
   }
   return count;

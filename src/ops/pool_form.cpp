@@ -5,6 +5,12 @@
 #include "base/check.h"
 
 namespace tessera::ops {
+namespace {
+
+// A symbolic pad may be any number from 0 on.
+bool may_be_positive(const Size& pad) { return !pad.is_constant() || pad.constant_part() > 0; }
+
+}  // namespace
 
 Size Windows::count(int axis) const {
   const Size padded = input[axis] + begin[axis] + end[axis];
@@ -22,11 +28,12 @@ std::vector<Size> Windows::counts() const {
 
 Expr Windows::position(int axis, Expr window, Expr element) const {
   Expr at = window * strides[axis] + element * dilations[axis];
-  return begin[axis] == 0 ? at : at - begin[axis];
+  return begin[axis] == Size(0) ? at : at - begin[axis];
 }
 
 bool Windows::may_leave(int axis) const {
-  return begin[axis] > 0 || end[axis] > 0 || (ceil && strides[axis] != 1);
+  return may_be_positive(begin[axis]) || may_be_positive(end[axis]) ||
+         (ceil && strides[axis] != Size(1));
 }
 
 Expr Windows::guarded(MeaningBuilder& b, std::span<const Expr> positions, Expr inside,
@@ -34,16 +41,17 @@ Expr Windows::guarded(MeaningBuilder& b, std::span<const Expr> positions, Expr i
   std::optional<Expr> condition;
   const auto require = [&](Expr c) { condition = condition ? (*condition && c) : c; };
   for (int axis = 0; axis < rank(); ++axis) {
-    if (begin[axis] > 0) require(b.integer(0) <= positions[axis]);
-    if (end[axis] > 0 || (ceil && strides[axis] != 1)) require(positions[axis] < input[axis]);
+    if (may_be_positive(begin[axis])) require(b.integer(0) <= positions[axis]);
+    if (may_be_positive(end[axis]) || (ceil && strides[axis] != Size(1)))
+      require(positions[axis] < input[axis]);
   }
   return condition ? ir::select(*condition, inside, outside) : inside;
 }
 
-Expr Windows::elements_within(int axis, Expr window, int64_t before, int64_t after) const {
+Expr Windows::elements_within(int axis, Expr window, const Size& before, const Size& after) const {
   const Expr start = window * strides[axis] - begin[axis];
   const Expr last =
-      min(floor_div(input[axis] + (after - 1) - start, dilations[axis]), kernel[axis] - 1);
+      min(floor_div(input[axis] + (after - Size(1)) - start, dilations[axis]), kernel[axis] - 1);
   const Expr first = max(-floor_div(start + before, dilations[axis]), 0);
   return last - first + 1;
 }
@@ -56,19 +64,22 @@ Windows windows_of(MeaningBuilder& b, std::vector<Size> input, std::vector<Size>
   b.check(w.kernel.size() == rank, "a kernel of {} axes over {} spatial axes", w.kernel.size(),
           rank);
   const auto list = [&](const char* name, size_t size, int64_t fallback) {
-    std::vector<int64_t> values = b.integers(name);
-    if (values.empty()) values.assign(size, fallback);
+    Dims values = b.dims(name);
+    if (values.empty()) values.assign(size, Size(fallback));
     b.check(values.size() == size, "{} needs {} entries, found {}", name, size, values.size());
     return values;
   };
   w.strides = list("strides", rank, 1);
   w.dilations = list("dilations", rank, 1);
-  const std::vector<int64_t> pads = list("pads", 2 * rank, 0);
+  const Dims pads = list("pads", 2 * rank, 0);
   w.begin.assign(pads.begin(), pads.begin() + static_cast<long>(rank));
   w.end.assign(pads.begin() + static_cast<long>(rank), pads.end());
   w.ceil = b.has_attr("ceil_mode") && b.flag("ceil_mode");
   for (size_t axis = 0; axis < rank; ++axis) {
-    b.check(w.strides[axis] > 0 && w.dilations[axis] > 0, "strides and dilations must be positive");
+    b.require_at_least(w.strides[axis], 1, "strides must be positive");
+    b.require_at_least(w.dilations[axis], 1, "dilations must be positive");
+    for (const Size& pad : {w.begin[axis], w.end[axis]})
+      if (!pad.is_constant()) b.require_at_least(pad, 0, "a symbolic pad must not be negative");
     b.require_at_least(w.kernel[axis], 1, "the kernel is empty");
     b.require_at_least(w.count(static_cast<int>(axis)), 0,
                        "the kernel is larger than the padded input");

@@ -11,10 +11,10 @@
 namespace tessera::ops {
 
 /// Windows over `rank` spatial axes. Along an axis, element k of window o lies at
-/// o * stride + k * dilation - pad_begin of the input.
+/// o * stride + k * dilation - pad_begin of the input. Models state numbers; proofs state sizes.
 struct Windows {
   std::vector<Size> input, kernel;
-  std::vector<int64_t> strides, dilations, begin, end;
+  std::vector<Size> strides, dilations, begin, end;
   bool ceil = false;
 
   int rank() const { return static_cast<int>(input.size()); }
@@ -28,7 +28,7 @@ struct Windows {
   /// `inside` if all positions are within the input, else `outside`; plain when nothing can leave.
   Expr guarded(MeaningBuilder& b, std::span<const Expr> positions, Expr inside, Expr outside) const;
   /// Elements of a window that lie within [-before, input + after) along an axis.
-  Expr elements_within(int axis, Expr window, int64_t before, int64_t after) const;
+  Expr elements_within(int axis, Expr window, const Size& before, const Size& after) const;
 };
 
 /// Reads strides, dilations, pads and ceil_mode (where the record has them).

@@ -146,6 +146,15 @@ std::string joined_names(const WorkGraph& graph, const Match& match) {
 
 }  // namespace
 
+std::optional<std::vector<ir::Value>> add_right_side(WorkGraph& graph, const Match& match) {
+  try {
+    return build_results(graph, match);
+  } catch (const Refused&) {
+  } catch (const UserError&) {  // a record refuses the shapes or attributes
+  }
+  return std::nullopt;
+}
+
 bool apply(WorkGraph& graph, const Match& match) {
   const size_t mark = graph.node_limit();
   std::vector<ir::Value> results;

@@ -52,9 +52,9 @@ std::optional<ir::AttrValue> to_attribute(const TermValue& value, ir::AttrKind k
       if (size && size->constant()) return ir::AttrValue{static_cast<double>(*size->constant())};
       break;
     case ir::AttrKind::integers:
-      if (sizes)
-        if (auto constants = sym::constants(*sizes)) return ir::AttrValue{std::move(*constants)};
-      break;
+      if (!sizes) break;
+      if (auto constants = sym::constants(*sizes)) return ir::AttrValue{std::move(*constants)};
+      return ir::AttrValue{*sizes};  // records that read sizes accept them
     case ir::AttrKind::dims:
       if (sizes) return ir::AttrValue{*sizes};
       break;
@@ -160,6 +160,8 @@ bool holds(const Term& condition, const TermContext& c) {
 }
 
 std::optional<double> uniform_value(const WorkGraph& graph, ir::Value v) {
+  // Repeating an element changes nothing, also where sizes are symbolic.
+  while (v.present() && graph.def(v.node).name == "expand") v = graph.inputs(v.node)[0];
   const Tensor* t = graph.tensor(v);
   if (!t || t->size() == 0) return std::nullopt;
   const auto at = [&](int64_t i) {

@@ -26,6 +26,10 @@ struct Match {
 void find_matches(const WorkGraph& graph, const Rule& rule, ir::NodeId node,
                   const std::function<bool(const Match&)>& found);
 
+/// Adds the right side of a match without replacing anything: its results, or nothing if it cannot
+/// be built. Their types are not compared with those of the roots.
+std::optional<std::vector<ir::Value>> add_right_side(WorkGraph& graph, const Match& match);
+
 /// Applies a match: adds the right side and replaces the roots. False, with the graph as before, if
 /// the right side is refused by its records, has another type than the left side, would make a
 /// cycle, or changes nothing.

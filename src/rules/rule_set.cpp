@@ -3,6 +3,7 @@
 #include "rules/rule_set.h"
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -81,7 +82,9 @@ std::vector<fs::path> rule_files(const std::string& folder) {
 }  // namespace
 
 std::string_view to_string(Status status) {
-  return status == Status::tested ? "tested" : "untested";
+  static constexpr std::array<std::string_view, 4> names = {"untested", "tested", "bounded",
+                                                            "proved"};
+  return names[static_cast<size_t>(status)];
 }
 
 Hash128 certificate_hash(const Rule& rule) {
@@ -124,53 +127,38 @@ RuleSet parse_rules(std::string_view text, const std::string& family) {
   return set;
 }
 
-std::map<std::string, std::string> read_certificates(const std::string& folder) {
-  std::map<std::string, std::string> result;
+Certificates read_certificates(const std::string& folder) {
+  Certificates result;
   const fs::path path = fs::path(folder) / certificate_file;
   if (!fs::exists(path)) return result;
   std::istringstream in(read_file(path));
   for (std::string line; std::getline(in, line);) {
-    if (line.empty() || line[0] == '#') continue;
-    std::istringstream fields(line);
-    std::string hash, rest;
-    fields >> hash;
-    std::getline(fields >> std::ws, rest);
-    result[hash] = rest;
+    const size_t first = line.find(' '), second = line.find(' ', first + 1);
+    const size_t last = line.rfind(' ');
+    if (line.starts_with('#') || second == std::string::npos || last <= second) continue;
+    Certificate c;
+    const std::string status = line.substr(first + 1, second - first - 1);
+    for (const Status s : {Status::tested, Status::bounded, Status::proved})
+      if (status == to_string(s)) c.status = s;
+    if (c.status == Status::untested) continue;
+    c.detail = line.substr(second + 1, last - second - 1);
+    c.name = line.substr(last + 1);
+    result[line.substr(0, first)] = std::move(c);
   }
   return result;
 }
 
-RuleSet load_rules(const std::string& folder, const LoadOptions& options) {
-  const auto certificates = read_certificates(folder);
-  RuleSet set;
-  for (const fs::path& path : rule_files(folder))
-    for (Rule& r : parse_text(read_file(path), path.stem().string())) {
-      const bool tested = certificates.contains(certificate_hash(r).to_string());
-      if (tested || options.untested)
-        set.add(std::move(r), tested ? Status::tested : Status::untested);
-      else set.leave_out(r.name);
-    }
-  return set;
-}
-
-std::vector<std::string> certify(const std::string& folder) {
-  std::vector<std::string> failures;
+void write_certificates(const std::string& folder, const Certificates& certificates) {
   std::string text =
-      "# Written by certify_rules; do not edit. Hash of the rule's text, status, sample instances, "
-      "name.\n";
-  const auto known = read_certificates(folder);
-  for (const fs::path& path : rule_files(folder))
-    for (const Rule& r : parse_text(read_file(path), path.stem().string())) {
-      const std::string hash = certificate_hash(r).to_string();
-      const auto it = known.find(hash);
-      if (it != known.end()) {
-        text += hash + " " + it->second + "\n";
-        continue;
-      }
-      const SampleReport report = check_rule(r, {});
-      if (!report.ok) failures.push_back(r.name + ": " + report.message);
-      else text += fmt::format("{} tested {} {}\n", hash, report.instances, r.name);
-    }
+      "# Written by `tessera rules prove`; do not edit. Hash of the rule's text, status, how it "
+      "was found, name.\n";
+  for (const Rule& r : read_rules(folder)) {
+    const std::string hash = certificate_hash(r).to_string();
+    const auto at = certificates.find(hash);
+    if (at == certificates.end()) continue;
+    text +=
+        fmt::format("{} {} {} {}\n", hash, to_string(at->second.status), at->second.detail, r.name);
+  }
   const fs::path path = fs::path(folder) / certificate_file, part = path.string() + ".part";
   {
     std::ofstream out(part, std::ios::binary);
@@ -178,6 +166,38 @@ std::vector<std::string> certify(const std::string& folder) {
     TESSERA_USER_CHECK(out.good(), "cannot write '{}'", part.string());
   }
   fs::rename(part, path);
+}
+
+std::vector<Rule> read_rules(const std::string& folder) {
+  std::vector<Rule> rules;
+  for (const fs::path& path : rule_files(folder))
+    for (Rule& r : parse_text(read_file(path), path.stem().string())) rules.push_back(std::move(r));
+  return rules;
+}
+
+RuleSet load_rules(const std::string& folder, const LoadOptions& options) {
+  const Certificates certificates = read_certificates(folder);
+  RuleSet set;
+  for (Rule& r : read_rules(folder)) {
+    const auto at = certificates.find(certificate_hash(r).to_string());
+    const Status status = at == certificates.end() ? Status::untested : at->second.status;
+    if (status != Status::untested || options.untested) set.add(std::move(r), status);
+    else set.leave_out(r.name);
+  }
+  return set;
+}
+
+std::vector<std::string> certify(const std::string& folder) {
+  std::vector<std::string> failures;
+  Certificates certificates = read_certificates(folder);
+  for (const Rule& r : read_rules(folder)) {
+    const std::string hash = certificate_hash(r).to_string();
+    if (certificates.contains(hash)) continue;
+    const SampleReport report = check_rule(r, {});
+    if (!report.ok) failures.push_back(r.name + ": " + report.message);
+    else certificates[hash] = {Status::tested, std::to_string(report.instances), r.name};
+  }
+  write_certificates(folder, certificates);
   return failures;
 }
 

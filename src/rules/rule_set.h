@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // All rules that are in force: the text files of a folder and the computed passes.
 //
-// `rules/certificates.txt`, written by certify() and never by hand, says for each rule (by a hash
-// of its text) how it was checked. A rule without a valid certificate does not load by default.
+// `rules/certificates.txt`, written by `tessera rules prove` and never by hand, says for each rule
+// (by a hash of its text) how it was checked. A rule without a valid certificate does not load by
+// default.
 #pragma once
 
 #include <map>
@@ -16,8 +17,19 @@
 
 namespace tessera::rules {
 
-enum class Status : uint8_t { untested, tested };
+/// Untested · tested on random instances · proved for all sizes with some attributes or sizes fixed
+/// · proved for all sizes.
+enum class Status : uint8_t { untested, tested, bounded, proved };
 std::string_view to_string(Status status);
+
+/// One line of the certificate file: "HASH STATUS DETAIL NAME".
+struct Certificate {
+  Status status = Status::untested;
+  std::string detail;  ///< how the status was found
+  std::string name;    ///< of the rule, for people
+};
+/// By hash. Lines of an unknown form are no certificates.
+using Certificates = std::map<std::string, Certificate>;
 
 struct LoadOptions {
   bool untested = false;  ///< also rules without a valid certificate
@@ -55,10 +67,13 @@ RuleSet load_rules(const std::string& folder, const LoadOptions& options = {});
 /// The same for text in memory; nothing is left out.
 RuleSet parse_rules(std::string_view text, const std::string& family);
 
-/// Certificates by hash, as text "tested INSTANCES".
-std::map<std::string, std::string> read_certificates(const std::string& folder);
-/// Checks every rule of the folder on sample instances and rewrites its certificate file. Returns
-/// one message for each rule that fails.
+Certificates read_certificates(const std::string& folder);
+/// Replaces the certificate file by the certificates of the folder's rules, in the rules' order.
+void write_certificates(const std::string& folder, const Certificates& certificates);
+/// Every rule of the folder as it is written (one direction of `<=>`).
+std::vector<Rule> read_rules(const std::string& folder);
+/// Checks every rule of the folder that has no certificate on sample instances and rewrites its
+/// certificate file. Returns one message for each rule that fails.
 std::vector<std::string> certify(const std::string& folder);
 
 }  // namespace tessera::rules

@@ -31,7 +31,9 @@ class WorkGraph {
   WorkGraph(const ir::Graph& graph, const WorkOptions& options = {});
 
   /// The live nodes as an immutable graph in topological order, inputs and outputs as they came.
-  ir::Graph to_graph() const;
+  ir::Graph to_graph() const { return to_graph(results_); }
+  /// The same with other outputs.
+  ir::Graph to_graph(const std::vector<ir::GraphOutput>& outputs) const;
 
   // ---- reading
   size_t node_limit() const { return slots_.size(); }  ///< node ids are below this

@@ -56,7 +56,7 @@ bool WorkGraph::depends_on(ir::NodeId from, ir::NodeId target) const {
   return false;
 }
 
-ir::Graph WorkGraph::to_graph() const {
+ir::Graph WorkGraph::to_graph(const std::vector<ir::GraphOutput>& outputs) const {
   ir::GraphBuilder builder(name_);
   for (const auto& [key, value] : properties_) builder.set_property(key, value);
   std::vector<ir::NodeId> map(slots_.size(), ir::no_node);
@@ -72,7 +72,7 @@ ir::Graph WorkGraph::to_graph() const {
       copy.inputs.push_back(v.present() ? ir::Value{map[v.node], v.index} : v);
     map[id] = builder.add(std::move(copy));
   }
-  for (const ir::GraphOutput& o : results_)
+  for (const ir::GraphOutput& o : outputs)
     builder.output(o.name, {map[o.value.node], o.value.index});
   return std::move(builder).finish();
 }

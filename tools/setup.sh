@@ -13,7 +13,8 @@ packages_for() {
   case $1 in
     build) echo g++ cmake ninja-build ccache mold libfmt-dev libxxhash-dev libgtest-dev \
       libgmock-dev libbenchmark-dev libcli11-dev nlohmann-json3-dev libprotobuf-dev \
-      protobuf-compiler llvm-19-dev zlib1g-dev libzstd-dev libdnnl-dev ocl-icd-opencl-dev ;;
+      protobuf-compiler llvm-19-dev zlib1g-dev libzstd-dev libdnnl-dev ocl-icd-opencl-dev \
+      libz3-dev ;;
     test | bench) echo python3 python3-venv ca-certificates ;;
     lint) echo python3 clang-format clang-tidy-19 codespell ;;
     fuzz) echo clang-19 libclang-rt-19-dev ;;

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// Arithmetic on normal forms in one domain. Every result is a normal form; facts tell which guards
+// hold, so that cases that cannot occur vanish.
+#pragma once
+
+#include <functional>
+#include <span>
+
+#include "prove/term.h"
+
+namespace tessera::prove {
+
+/// Known to be above 0 / to be other than 0 over the reals, wherever it is defined.
+bool is_positive(const Atom& atom);
+bool is_positive(const Sum& sum);
+
+class Algebra {
+ public:
+  explicit Algebra(Domain domain) : domain_(domain) {}
+
+  Domain domain() const { return domain_; }
+  std::string fresh_variable() { return "%" + std::to_string(next_++); }
+
+  Sum constant(double value) const;
+  /// An integer expression as a number.
+  Sum number(const Index& value) const;
+  Sum read(uint32_t input, std::vector<Index> indices, bool boolean) const;
+  Sum add(const Sum& a, const Sum& b) const;
+  Sum scale(const Sum& a, double factor) const;
+  Sum multiply(const Sum& a, const Sum& b);
+  Sum power(const Sum& a, int exponent);
+  Sum guarded(const Sum& a, const std::vector<Guard>& guards) const;
+  /// Σ over `variable` in [0, extent).
+  Sum sum_over(const Sum& body, const std::string& variable, const Index& extent) const;
+  /// max, prod or an opaque sum over `variable` in [0, extent).
+  Sum reduce_over(const std::string& head, const Sum& body, const std::string& variable,
+                  const Index& extent, const Facts& facts);
+  Sum inverse(const Sum& a, const Facts& facts);
+  /// A function of scalars by its name; arguments are split into cases first.
+  Sum function(const std::string& head, std::span<const Sum> args, const Facts& facts);
+  Sum maximum(const Sum& a, const Sum& b, const Facts& facts);
+
+  /// The same with everything applied that the facts tell.
+  Sum simplified(const Sum& s, const Facts& facts);
+
+  /// Brings bound variables and guards into place: variables that an equation fixes are replaced
+  /// (`apply` is told), guards that hold are dropped. False if the guards contradict each other.
+  bool place(
+      std::vector<std::string>& bound, std::vector<Guard>& guards, const Facts& facts,
+      const std::function<void(const Substitution&)>& apply = [](const Substitution&) {}) const;
+
+  /// Over the reals: states that a normal form without bound variables is at least 0. Maxima of
+  /// entries that differ by it are decided; forget_sign() takes the last one back.
+  void assume_nonnegative(const Sum& s) { signs_.push_back(sign_text(s)); }
+  void forget_sign() { signs_.pop_back(); }
+
+  /// Numbers that stand for any number, and their names.
+  std::map<double, std::string> parameters;
+  Sum parameter(const std::string& name) const;
+
+  /// All divisors met so far that may be 0, by skeleton.
+  const std::map<std::string, std::shared_ptr<const Atom>>& divisors() const { return divisors_; }
+  void forget_divisors() { divisors_.clear(); }
+
+ private:
+  Sum of_atom(Atom atom, int power = 1) const;
+  Sum simplified_term(Term term, const Facts& facts);
+  Sum rebuilt(const Factor& factor, const Facts& facts);
+  Sum rebuilt_set(const std::string& head, std::vector<Entry> entries, const Facts& facts);
+  Sum leaf(const std::string& head, const std::vector<Sum>& args, const Facts& facts);
+  Sum leaf_reals(const std::string& head, const std::vector<Sum>& args, const Facts& facts);
+  Sum leaf_bits(const std::string& head, const std::vector<Sum>& args) const;
+  Sum opaque(const std::string& head, const std::vector<Sum>& args, bool boolean = false) const;
+  Sum exponential(const Sum& a);
+  Sum logarithm(const Sum& a, const Facts& facts);
+  Sum invert_simple(const Sum& a);
+  /// Splits off what all terms share: returns the rest, sets coefficient and common factors.
+  Sum content(const Sum& a, double& coefficient, std::vector<Factor>& common) const;
+  void rename_apart(Term& term, const Term& other);
+  static Sum merged(Sum s);
+
+  static std::string sign_text(const Sum& s);
+  void drop_smaller(std::map<std::string, Entry>& entries) const;
+
+  Domain domain_;
+  std::vector<std::string> signs_;
+  int next_ = 0;
+  std::map<std::string, std::shared_ptr<const Atom>> divisors_;
+  void divide_by(const std::shared_ptr<const Atom>& atom) {
+    if (!is_positive(*atom)) divisors_.emplace(print(*atom, true).text, atom);
+  }
+};
+
+/// The first guard of these normal forms that no bound variable of its own term or of `bound`
+/// occurs in.
+const Guard* outer_guard(const Sum& s, const std::vector<std::string>& bound);
+/// The disjoint cases in which a guard fails.
+std::vector<Guard> negated(const Guard& g);
+
+}  // namespace tessera::prove

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// Text of certificates.
+#include "prove/certificate.h"
+
+#include "base/check.h"
+
+namespace tessera::prove {
+
+Verdict prove_both_ways(const rules::Rule& rule, const ProveOptions& options) {
+  Verdict forward = prove(rule, options);
+  if (!rule.both_ways || !forward.holds()) return forward;
+  Verdict back = prove(rule.reversed(), options);
+  if (!back.holds()) {
+    back.reason = "reversed: " + back.reason;
+    return back;
+  }
+  forward.instances += back.instances;
+  if (back.kind == Verdict::Kind::bounded) {
+    forward.kind = back.kind;
+    if (forward.bound != back.bound)
+      forward.bound += (forward.bound.empty() ? "" : "; ") + back.bound;
+  }
+  return forward;
+}
+
+std::optional<rules::Certificate> certificate_of(const Verdict& v) {
+  if (!v.holds()) return std::nullopt;
+  rules::Certificate c;
+  c.status = v.kind == Verdict::Kind::proved ? rules::Status::proved : rules::Status::bounded;
+  c.detail = fmt::format("{} instances over {} by {}", v.instances, v.domain, v.how);
+  if (!v.bound.empty()) c.detail += " (" + v.bound + ")";
+  return c;
+}
+
+}  // namespace tessera::prove

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bounds of polynomials: an index variable is replaced by the bound that makes the expression
+// smallest, innermost first; what is left is a polynomial in sizes, and n = 1 + n' shows its sign
+// where all coefficients agree.
+#include "prove/facts.h"
+
+#include <algorithm>
+
+namespace tessera::prove {
+namespace {
+
+constexpr int search_depth = 10, search_budget = 100;
+
+Index atom_value(const sym::Atom& atom) {
+  switch (atom.kind) {
+    case sym::AtomKind::symbol: return Index::symbol(atom.name);
+    case sym::AtomKind::floor_div: return sym::floor_div(atom.args[0], atom.args[1]);
+    case sym::AtomKind::modulo: return sym::modulo(atom.args[0], atom.args[1]);
+    case sym::AtomKind::minimum: return sym::min(atom.args[0], atom.args[1]);
+    case sym::AtomKind::maximum: return sym::max(atom.args[0], atom.args[1]);
+  }
+  return 0;
+}
+
+int number_of(const std::string& variable) { return std::atoi(variable.c_str() + 1); }
+
+// The variable made last: bounds of inner variables may mention outer ones, never the reverse.
+std::string innermost(const Index& e) {
+  std::string found;
+  for (const sym::Term& t : e.terms())
+    for (const sym::Atom& f : t.factors)
+      if (f.kind == sym::AtomKind::symbol && is_variable(f.name) &&
+          (found.empty() || number_of(f.name) > number_of(found)))
+        found = f.name;
+  return found;
+}
+
+bool has_operation(const Index& e) {
+  for (const sym::Term& t : e.terms())
+    for (const sym::Atom& f : t.factors)
+      if (f.kind != sym::AtomKind::symbol) return true;
+  return false;
+}
+
+// All coefficients are nonnegative after n = 1 + n' for every size.
+bool positive_shape(const Index& e) {
+  if (has_operation(e)) return false;
+  std::map<std::string, Index> names;
+  e.collect_symbols(names);
+  std::map<std::string, Index> shifted;
+  for (const auto& [name, value] : names) {
+    if (is_variable(name)) return false;
+    shifted.emplace(name, value + Index(1));
+  }
+  const Index moved = e.substitute(shifted);
+  return moved.constant_part() >= 0 &&
+         std::all_of(moved.terms().begin(), moved.terms().end(),
+                     [](const sym::Term& t) { return t.coefficient >= 0; });
+}
+
+}  // namespace
+
+Index term_value(const sym::Term& term) {
+  Index product(term.coefficient);
+  for (const sym::Atom& f : term.factors) product = product * atom_value(f);
+  return product;
+}
+
+std::set<std::string> variables_of(const Index& e) {
+  std::map<std::string, Index> names;
+  e.collect_symbols(names);
+  std::set<std::string> found;
+  for (const auto& [name, value] : names)
+    if (is_variable(name)) found.insert(name);
+  return found;
+}
+
+bool mentions(const Index& e, const std::string& variable) {
+  std::map<std::string, Index> names;
+  e.collect_symbols(names);
+  return names.contains(variable);
+}
+
+bool split_linear(const Index& e, const std::string& variable, Index& coefficient, Index& rest) {
+  coefficient = Index(0);
+  rest = Index(e.constant_part());
+  for (const sym::Term& t : e.terms()) {
+    int uses = 0;
+    Index others(t.coefficient);
+    for (const sym::Atom& f : t.factors) {
+      if (f.kind == sym::AtomKind::symbol && f.name == variable) {
+        ++uses;
+        continue;
+      }
+      for (const Index& a : f.args)
+        if (mentions(a, variable)) return false;
+      others = others * atom_value(f);
+    }
+    if (uses > 1) return false;
+    if (uses == 1) coefficient = coefficient + others;
+    else rest = rest + others;
+  }
+  return true;
+}
+
+void Facts::assume(Guard guard) {
+  if (std::find(guards_.begin(), guards_.end(), guard) == guards_.end())
+    guards_.push_back(std::move(guard));
+}
+
+bool Facts::nonnegative(const Index& e) const {
+  if (const auto c = e.constant()) return *c >= 0;
+  for (const Guard& g : guards_)  // a fact that says as much
+    if (positive_shape(e - g.value) || (g.equal && positive_shape(e + g.value))) return true;
+  int budget = search_budget;
+  return search(e, search_depth, budget);
+}
+
+bool Facts::implies(const Guard& g) const {
+  if (!g.equal) return nonnegative(g.value);
+  return nonnegative(g.value) && nonnegative(-g.value);
+}
+
+bool Facts::refutes(const Guard& g) const {
+  if (nonnegative(-g.value - Index(1))) return true;
+  return g.equal && nonnegative(g.value - Index(1));
+}
+
+bool Facts::search(const Index& e, int depth, int& budget) const {
+  if (const auto c = e.constant()) return *c >= 0;
+  if (depth == 0 || budget-- <= 0) return false;
+  if (has_operation(e) && by_division(e, depth, budget)) return true;
+  const std::string v = innermost(e);
+  if (v.empty()) return by_sizes(e, 2);
+  Index a, b;
+  if (!split_linear(e, v, a, b)) return false;
+  const bool rising = search(a, depth - 1, budget);
+  if (!rising && !search(-a, depth - 1, budget)) return false;
+  for (const Guard& g : guards_) {
+    Index c, rest;
+    if (!mentions(g.value, v) || !split_linear(g.value, v, c, rest)) continue;
+    const auto unit = c.constant();
+    if (!unit) continue;
+    // c·v + rest >= 0 bounds v from below where c > 0; scaling by |c| keeps integers.
+    const bool bounds_below = *unit > 0;
+    if (!g.equal && bounds_below != rising) continue;
+    const int64_t scale = *unit < 0 ? -*unit : *unit;
+    const Index bound = *unit > 0 ? -rest : rest;  // scale · v >= / <= bound
+    if (search(a * bound + Index(scale) * b, depth - 1, budget)) return true;
+  }
+  return false;
+}
+
+// q = ⌊p / d⌋ lies between (p − d + 1) / d and p / d.
+bool Facts::by_division(const Index& e, int depth, int& budget) const {
+  for (const sym::Term& t : e.terms())
+    for (const sym::Atom& f : t.factors) {
+      if (f.kind != sym::AtomKind::floor_div) continue;
+      const Index &p = f.args[0], &d = f.args[1];
+      if (!search(d - Index(1), depth - 1, budget)) return false;
+      Index a(0), b(e.constant_part());
+      for (const sym::Term& u : e.terms()) {
+        const auto at = std::find(u.factors.begin(), u.factors.end(), f);
+        if (at == u.factors.end()) {
+          b = b + term_value(u);
+          continue;
+        }
+        sym::Term rest = u;
+        rest.factors.erase(rest.factors.begin() + (at - u.factors.begin()));
+        if (std::find(rest.factors.begin(), rest.factors.end(), f) != rest.factors.end())
+          return false;
+        a = a + term_value(rest);
+      }
+      if (search(a, depth - 1, budget)) {
+        if (search(p, depth - 1, budget) && search(b, depth - 1, budget)) return true;
+        return search(a * (p - d + Index(1)) + d * b + d - Index(1), depth - 1, budget);
+      }
+      if (!search(-a, depth - 1, budget)) return false;
+      return search(a * p + d * b + d - Index(1), depth - 1, budget);
+    }
+  return false;
+}
+
+bool Facts::by_sizes(const Index& e, int depth) const {
+  if (positive_shape(e)) return true;
+  if (depth == 0) return false;
+  std::map<std::string, Index> asked;
+  e.collect_symbols(asked);
+  for (const Guard& g : guards_) {
+    std::map<std::string, Index> known;
+    g.value.collect_symbols(known);
+    bool shares = false, variable = false;
+    for (const auto& [name, value] : known) {
+      shares |= asked.contains(name);  // else the fact cannot help
+      variable |= is_variable(name);
+    }
+    if (!shares || variable) continue;
+    if (by_sizes(e - g.value, depth - 1)) return true;
+    if (g.equal && by_sizes(e + g.value, depth - 1)) return true;
+  }
+  return false;
+}
+
+Index Facts::divided(const Index& a, const Index& b, int depth) const {
+  const Index plain = sym::floor_div(a, b);
+  if (depth == 0 || !has_operation(plain)) return plain;
+  // ⌊(b·q + r) / b⌋: what sym splits off stays; the rest may be known to lie in [0, b).
+  Index quotient(plain.constant_part()), rest(0);
+  for (const sym::Term& t : plain.terms()) {
+    const bool division = t.coefficient == 1 && t.factors.size() == 1 &&
+                          t.factors[0].kind == sym::AtomKind::floor_div &&
+                          t.factors[0].args[1] == b;
+    if (division) rest = t.factors[0].args[0];
+    else quotient = quotient + term_value(t);
+  }
+  if (rest == Index(0)) return plain;
+  if (nonnegative(rest) && nonnegative(b - Index(1) - rest)) return quotient;
+  if (nonnegative(rest + b) && nonnegative(-rest - Index(1))) return quotient - Index(1);
+  // ⌊⌊x / y⌋ / b⌋ = ⌊x / (y·b)⌋
+  if (rest.terms().size() == 1 && rest.constant_part() == 0) {
+    const sym::Term& t = rest.terms()[0];
+    if (t.coefficient == 1 && t.factors.size() == 1 &&
+        t.factors[0].kind == sym::AtomKind::floor_div)
+      return quotient + divided(t.factors[0].args[0], t.factors[0].args[1] * b, depth - 1);
+  }
+  // ⌊(k·x + r) / (k·y)⌋ = ⌊x / y⌋ for 0 <= r < k, k a size among the factors of b.
+  if (b.constant_part() == 0 && b.terms().size() == 1)
+    for (const sym::Atom& f : b.terms()[0].factors) {
+      const Index k = atom_value(f);
+      const Index y = sym::floor_div(b, k);
+      if (!(y * k == b) || y == Index(1)) continue;
+      const Index x = divided(rest, k, depth - 1);
+      if (!has_operation(x)) return quotient + divided(x, y, depth - 1);
+    }
+  return plain;
+}
+
+Index Facts::simplified(const Index& e) const { return simplified(e, 4); }
+
+Index Facts::simplified(const Index& e, int depth) const {
+  if (!has_operation(e) || depth == 0) return e;
+  Index result(e.constant_part());
+  for (const sym::Term& t : e.terms()) {
+    Index product(t.coefficient);
+    for (const sym::Atom& f : t.factors) {
+      if (f.args.empty()) {
+        product = product * atom_value(f);
+        continue;
+      }
+      const Index a = simplified(f.args[0], depth - 1), b = simplified(f.args[1], depth - 1);
+      Index value;
+      switch (f.kind) {
+        case sym::AtomKind::floor_div: value = divided(a, b, depth); break;
+        case sym::AtomKind::modulo: value = a - b * divided(a, b, depth); break;
+        case sym::AtomKind::minimum:
+          value = nonnegative(b - a) ? a : nonnegative(a - b) ? b : sym::min(a, b);
+          break;
+        default: value = nonnegative(a - b) ? a : nonnegative(b - a) ? b : sym::max(a, b); break;
+      }
+      product = product * value;
+    }
+    result = result + product;
+  }
+  return result;
+}
+
+}  // namespace tessera::prove

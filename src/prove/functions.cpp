@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is known of each scalar function, domain by domain.
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "base/check.h"
+#include "ir/scalar_eval.h"
+#include "prove/algebra.h"
+
+namespace tessera::prove {
+namespace {
+
+bool is_odd(const std::string& head) {
+  return head == "tanh" || head == "erf" || head == "sin" || head == "atan" || head == "asin" ||
+         head == "sign";
+}
+bool is_even(const std::string& head) { return head == "cos"; }
+
+std::optional<double> constant_of(const Sum& s) {
+  if (s.is_zero()) return 0.0;
+  const bool plain = s.terms.size() == 1 && s.terms[0].factors.empty() &&
+                     s.terms[0].bound.empty() && s.terms[0].guards.empty();
+  return plain ? std::optional(s.terms[0].coefficient) : std::nullopt;
+}
+
+bool is_plain(const Term& t) { return t.bound.empty() && t.guards.empty(); }
+
+// The term that comes first in canonical order: its sign is the sum's.
+const Term& leading(const Sum& s) {
+  const Term* best = nullptr;
+  std::string text;
+  for (const Term& t : s.terms) {
+    Term bare = t;
+    bare.coefficient = 1;
+    std::string own = print(bare);
+    if (!best || own < text) {
+      best = &t;
+      text = std::move(own);
+    }
+  }
+  return *best;
+}
+
+Term one() { return {}; }
+
+}  // namespace
+
+bool is_positive(const Atom& a) {
+  if (a.head == "exp") return true;
+  if (a.head == "int") return variables_of(a.indices[0]).empty() && a.indices[0].as_symbol();
+  if (a.head == "paren") return is_positive(a.entries[0].body);
+  return false;
+}
+
+bool is_positive(const Sum& s) {
+  return !s.is_zero() && std::all_of(s.terms.begin(), s.terms.end(), [](const Term& t) {
+    // A range of sizes is never empty; with guards of its own it may be.
+    return t.coefficient > 0 && t.guards.size() == 2 * t.bound.size() &&
+           std::all_of(t.factors.begin(), t.factors.end(), [](auto& f) {
+             return is_positive(*f.atom) || (f.power % 2 == 0 && f.power < 0);
+           });
+  });
+}
+
+Sum Algebra::content(const Sum& a, double& coefficient, std::vector<Factor>& common) const {
+  coefficient = leading(a).coefficient;
+  common.clear();
+  std::map<std::string, Factor> candidates;
+  for (const Term& t : a.terms)
+    for (const Factor& f : t.factors) candidates.emplace(f.atom->key, f);
+  for (auto& [key, f] : candidates) {
+    if (f.atom->boolean) continue;
+    bool usable = true, first = true;
+    int least = 0;
+    for (const Term& t : a.terms) {
+      for (const std::string& v : t.bound) usable &= !f.atom->free.contains(v);
+      const auto at = std::find_if(t.factors.begin(), t.factors.end(),
+                                   [&](const Factor& g) { return g.atom->key == key; });
+      const int power = at == t.factors.end() ? 0 : at->power;
+      least = first ? power : std::min(least, power);
+      first = false;
+    }
+    // A negative power is a divisor already, or the atom is positive.
+    if (usable && least != 0) common.push_back({f.atom, least});
+  }
+  Sum rest = a;
+  for (Term& t : rest.terms) {
+    t.coefficient /= coefficient;
+    for (const Factor& c : common) {
+      const auto at = std::find_if(t.factors.begin(), t.factors.end(),
+                                   [&](const Factor& g) { return g.atom->key == c.atom->key; });
+      if (at == t.factors.end()) {
+        t.factors.push_back({c.atom, -c.power});
+      } else if ((at->power -= c.power) == 0) {
+        t.factors.erase(at);
+      }
+    }
+  }
+  return rest;
+}
+
+std::string Algebra::sign_text(const Sum& s) {
+  if (s.is_zero()) return "0";
+  Sum unit = s;
+  const double lead = std::abs(leading(s).coefficient);
+  for (Term& t : unit.terms) t.coefficient /= lead;
+  return print(unit);
+}
+
+Sum Algebra::inverse(const Sum& a, const Facts& facts) {
+  const Guard* split = outer_guard(a, {});
+  if (!split) return invert_simple(a);
+  std::vector<Guard> cases = negated(*split);
+  cases.push_back(*split);
+  Sum total;
+  for (const Guard& c : cases) {
+    if (facts.refutes(c)) continue;
+    Facts inner = facts;
+    inner.assume(c);
+    total = add(total, guarded(inverse(simplified(a, inner), inner), {c}));
+  }
+  return total;
+}
+
+Sum Algebra::invert_simple(const Sum& a) {
+  if (a.is_zero()) {
+    Atom zero;
+    zero.head = "paren";
+    zero.entries.push_back({});
+    divide_by(make_atom(zero));
+    return of_atom(std::move(zero), -1);
+  }
+  double coefficient = 1;
+  std::vector<Factor> common;
+  const Sum rest = content(a, coefficient, common);
+  Term t = one();
+  t.coefficient = 1 / coefficient;
+  for (const Factor& f : common) {
+    divide_by(f.atom);
+    t.factors.push_back({f.atom, -f.power});
+  }
+  if (const auto c = constant_of(rest); c && *c != 0) {
+    t.coefficient /= *c;
+    return {{t}};
+  }
+  Atom paren;
+  paren.head = "paren";
+  paren.entries.push_back({{}, {}, rest});
+  auto atom = make_atom(std::move(paren));
+  divide_by(atom);
+  t.factors.push_back({std::move(atom), -1});
+  return {{t}};
+}
+
+// e^(Σ tᵢ) = Π e^tᵢ, with whole multiples as powers.
+Sum Algebra::exponential(const Sum& a) {
+  Term product = one();
+  for (const Term& t : a.terms) {
+    Term bare = t;
+    const double c = t.coefficient, whole = std::round(c);
+    const bool multiple = whole == c && std::abs(c) <= 64;
+    if (t.factors.empty() && is_plain(t)) {
+      product.coefficient *= std::exp(c);
+      continue;
+    }
+    bare.coefficient = multiple ? 1 : std::abs(c);
+    Atom e;
+    e.head = "exp";
+    e.entries.push_back({{}, {}, {{bare}}});
+    product.factors.push_back({make_atom(std::move(e)), multiple ? static_cast<int>(whole)
+                                                        : c < 0  ? -1
+                                                                 : 1});
+  }
+  return merged({{product}});
+}
+
+// log(c · Π fᵢ · rest) = log c + Σ log fᵢ + log rest where the factors are positive.
+Sum Algebra::logarithm(const Sum& a, const Facts&) {
+  if (const auto c = constant_of(a); c && *c > 0) return constant(std::log(*c));
+  if (a.is_zero()) return opaque("log", {a});
+  double coefficient = 1;
+  std::vector<Factor> common;
+  Sum rest = content(a, coefficient, common);
+  Sum total;
+  Term kept = one();
+  if (coefficient > 0) total = constant(std::log(coefficient));
+  else kept.coefficient = coefficient;
+  for (const Factor& f : common) {
+    if (f.atom->head == "exp") {
+      total = add(total, scale(f.atom->entries[0].body, f.power));
+    } else if (is_positive(*f.atom)) {
+      const Sum inside =
+          f.atom->head == "paren" ? f.atom->entries[0].body : Sum{{{1, {}, {}, {{f.atom, 1}}}}};
+      total = add(total, scale(opaque("log", {inside}), f.power));
+    } else {
+      kept.factors.push_back(f);
+    }
+  }
+  rest = multiply(rest, {{kept}});
+  if (const auto c = constant_of(rest); c && *c == 1) return total;
+  return add(total, opaque("log", {rest}));
+}
+
+Sum Algebra::leaf(const std::string& head, const std::vector<Sum>& args, const Facts& facts) {
+  if (head == "max" || head == "min") {
+    std::vector<Entry> entries;
+    for (const Sum& a : args) entries.push_back({{}, {}, a});
+    return rebuilt_set(head, std::move(entries), facts);
+  }
+  if (domain_ == Domain::reals) return leaf_reals(head, args, facts);
+  if (domain_ == Domain::bits) return leaf_bits(head, args);
+  if (head.starts_with("abs:u")) return args[0];
+  if (head.starts_with("abs:i")) {  // signed: |−x| = ||x|| = |x| modulo 2^n
+    const Sum& a = args[0];
+    const bool nested = a.terms.size() == 1 && a.terms[0].factors.size() == 1 &&
+                        a.terms[0].factors[0].atom->head == head && is_plain(a.terms[0]) &&
+                        std::abs(a.terms[0].coefficient) == 1 && a.terms[0].factors[0].power == 1;
+    if (nested) return scale(a, a.terms[0].coefficient);
+    if (!a.is_zero() && leading(a).coefficient < 0) return opaque(head, {scale(a, -1)});
+  }
+  const bool boolean = head == "lt" || head == "eq" || head == "is_nan" || head == "cast:bool";
+  return opaque(head, args, boolean);
+}
+
+Sum Algebra::leaf_reals(const std::string& head, const std::vector<Sum>& args, const Facts& facts) {
+  const Sum& a = args[0];
+  const auto c = constant_of(a);
+  if (head == "exp") return exponential(a);
+  if (head == "log") return logarithm(a, facts);
+  if (head == "is_nan") return {};
+  if (head == "positive" || head == "zero") {  // [a > 0], [a = 0]
+    if (c) return constant(head == "zero" ? *c == 0 : *c > 0);
+    const double lead = leading(a).coefficient;
+    return opaque(head, {scale(a, 1 / (head == "zero" ? lead : std::abs(lead)))}, true);
+  }
+  if (head == "select") {
+    if (c) return *c != 0 ? args[1] : args[2];
+    return add(multiply(a, args[1]), multiply(add(constant(1), scale(a, -1)), args[2]));
+  }
+  if (args.size() == 1 && c) {
+    if (const auto prim = ir::prim_from_string(head))
+      if (ir::arity(*prim) == 1 && !ir::gives_boolean(*prim))
+        return constant(ir::apply(*prim, DType::f64, ir::Scalar::of(*c), {}).real);
+  }
+  if (is_odd(head) || is_even(head)) {
+    if (leading(a).coefficient < 0) {
+      const Sum mirrored = opaque(head, {scale(a, -1)});
+      return is_odd(head) ? scale(mirrored, -1) : mirrored;
+    }
+  }
+  if (head == "sqrt") {  // √(c·v) = √c · √v
+    const double lead = leading(a).coefficient;
+    if (lead > 0 && lead != 1) return scale(opaque(head, {scale(a, 1 / lead)}), std::sqrt(lead));
+  }
+  return opaque(head, args);
+}
+
+// Laws that keep every bit.
+Sum Algebra::leaf_bits(const std::string& head, const std::vector<Sum>& args) const {
+  const auto is_number = [&](const Sum& s, const char* text) {
+    return s.terms.size() == 1 && s.terms[0].factors.size() == 1 &&
+           s.terms[0].factors[0].atom->head == std::string("#") + text;
+  };
+  const auto negative = [](const Sum& s) {
+    return s.terms.size() == 1 && s.terms[0].coefficient < 0;
+  };
+  if (head == "add") {
+    for (int k = 0; k < 2; ++k)
+      if (is_number(args[k], "0") && negative(args[k])) return args[1 - k];
+    return opaque(head, args);
+  }
+  if (head == "mul" || head == "div") {
+    // Signs go to the front; x · 1 = x / 1 = x.
+    double sign = 1;
+    std::vector<Sum> bare = args;
+    for (Sum& s : bare)
+      if (negative(s)) {
+        sign = -sign;
+        s = scale(s, -1);
+      }
+    for (int k = head == "mul" ? 0 : 1; k < 2; ++k)
+      if (is_number(bare[k], "1")) return scale(bare[1 - k], sign);
+    const auto is_abs = [](const Sum& s) {
+      return s.terms.size() == 1 && s.terms[0].factors[0].atom->head == "abs";
+    };
+    if (head == "mul" && is_abs(bare[0]) && print(bare[0]) == print(bare[1]))
+      for (Sum& s : bare) s = s.terms[0].factors[0].atom->entries[0].body;
+    return scale(opaque(head, bare), sign);
+  }
+  if (head == "abs") {
+    const Sum bare = negative(args[0]) ? scale(args[0], -1) : args[0];
+    if (bare.terms.size() == 1 && bare.terms[0].factors[0].atom->head == "abs") return bare;
+    return opaque(head, {bare});
+  }
+  const bool boolean =
+      head == "lt" || head == "le" || head == "eq" || head == "is_nan" || head == "cast:bool";
+  return opaque(head, args, boolean);
+}
+
+}  // namespace tessera::prove

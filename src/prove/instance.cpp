@@ -1,0 +1,569 @@
+// SPDX-License-Identifier: Apache-2.0
+// Left sides with symbolic sizes.
+#include "prove/instance.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "base/check.h"
+#include "ops/builder.h"
+#include "prove/conditions.h"
+#include "rules/matcher.h"
+
+namespace tessera::prove {
+namespace {
+
+using rules::Pattern;
+using rules::Rule;
+using RuleTerm = rules::Term;
+using rules::TermValue;
+
+/// These choices make no instance of the rule.
+struct Unfit {};
+
+/// Answers questions by a recorded list, extending it by first answers.
+class Choices {
+ public:
+  explicit Choices(std::vector<std::pair<int, int>>& taken) : taken_(taken) {}
+  int choose(int count) {
+    if (count <= 1) return 0;
+    if (at_ == taken_.size()) taken_.push_back({0, count});
+    return std::min(taken_[at_++].first, count - 1);
+  }
+
+ private:
+  std::vector<std::pair<int, int>>& taken_;
+  size_t at_ = 0;
+};
+
+class Maker {
+ public:
+  Maker(const Rule& rule, std::vector<std::pair<int, int>>& choices, const Substitution& sizes,
+        int level)
+      : rule_(rule),
+        questions_(rule),
+        choices_(choices),
+        sizes_(sizes),
+        shared_(level >= Instances::shared_sizes),
+        literal_(level >= Instances::sample_sizes),
+        builder_(rule.name),
+        bindings_(rule.variables.size()) {}
+
+  /// The left side; `equations` holds what must be 0 for this to be an instance.
+  Instance make(std::vector<Index>& equations) {
+    if (!rule_.samples.empty())
+      sample_ = &rule_.samples[choices_.choose(static_cast<int>(rule_.samples.size()))];
+    dtype_ = draw_dtype();
+    if (!sample_ || has_free_tensors()) draw_common();
+    copies_ = has_lists() ? 2 + choices_.choose(2) : 2;
+    std::vector<ops::Val> roots;
+    const int count = rule_.is_group() ? copies_ : 1;
+    for (int i = 0; i < count; ++i)
+      for (const Pattern& p : rule_.lhs)
+        roots.push_back(value(p, rule_.is_group() ? i : -1, dtype_));
+    return finish(roots, equations);
+  }
+
+ private:
+  bool has_lists() const {
+    return std::find(rule_.is_list.begin(), rule_.is_list.end(), true) != rule_.is_list.end();
+  }
+  const rules::SampleSpec* spec(int slot, bool tensor) const {
+    if (sample_)
+      for (const rules::SampleSpec& s : *sample_)
+        if (s.slot == slot && s.is_tensor == tensor && s.attr.empty()) return &s;
+    return nullptr;
+  }
+  bool has_free_tensors() const {
+    for (int slot : questions_.tensors)
+      if (!spec(slot, true)) return true;
+    return false;
+  }
+
+  DType draw_dtype() {
+    if (rule_.mode == rules::Mode::real) return DType::f32;
+    static constexpr DType types[] = {DType::f32, DType::i32, DType::u8, DType::boolean};
+    return types[choices_.choose(4)];
+  }
+
+  void draw_common() {
+    const bool permuted = questions_.permutations;
+    const int rank = choices_.choose(permuted ? 5 : 4);
+    for (int k = 0; k < rank; ++k) common_.push_back(named(std::string(1, "nmkj"[k])));
+  }
+
+  Index named(const std::string& name) { return Index::symbol(name).substitute(sizes_); }
+
+  // A size of a sample clause. A number above 1 stands for any size, each place for its own.
+  Index size(const std::string& name, int slot, size_t axis, int repetition) {
+    if (name.ends_with('*'))
+      return named(fmt::format("{}_{}", name.substr(0, name.size() - 1), repetition));
+    if (!std::isdigit(static_cast<unsigned char>(name[0]))) return named(name);
+    const int64_t number = std::stoll(name);
+    if (number <= 1) return number;
+    if (literal_) {
+      fixed_ = true;
+      return number;
+    }
+    const std::string of =
+        rule_.variables[slot] +
+        (rule_.is_list[slot] && !shared_ ? std::to_string(std::max(repetition, 0)) : "");
+    return named(fmt::format("{}{}", of, axis));
+  }
+
+  // A term of the sample clause. Numbers among dimensions become sizes of their own.
+  TermValue constant_term(const RuleTerm& t, int slot, bool dims, bool from_zero) {
+    rules::Bindings bindings(rule_.variables.size());
+    Rule extended = rule_;
+    std::map<std::string, int> slots;
+    RuleTerm copy = t;
+    int place = 0;
+    const std::function<void(RuleTerm&, bool)> rename = [&](RuleTerm& part, bool element) {
+      const bool is_size = part.kind == RuleTerm::Kind::symbol && part.name.size() == 1;
+      const bool is_literal = element && dims && !literal_ &&
+                              part.kind == RuleTerm::Kind::integer &&
+                              (from_zero || part.integer > 0);
+      if (part.kind == RuleTerm::Kind::integer && element && dims && literal_) fixed_ = true;
+      // An end far behind every axis means the axis' own.
+      if (is_literal && part.integer >= 100 && choices_.choose(2) == 1) {
+        part.integer = std::numeric_limits<int32_t>::max();
+        return;
+      }
+      Index value;
+      if (is_size) value = named(part.name);
+      else if (is_literal)
+        value =
+            named(fmt::format("{}{}", rule_.variables[slot], place++)) - Index(from_zero ? 1 : 0);
+      if (is_size || is_literal) {
+        part.kind = RuleTerm::Kind::variable;
+        part.slot = static_cast<int>(bindings.size());
+        rules::Binding b;
+        b.kind = rules::Binding::Kind::term;
+        b.term = value;
+        bindings.push_back(b);
+        extended.variables.push_back("");
+        extended.is_list.push_back(false);
+        return;
+      }
+      const bool list = part.kind == RuleTerm::Kind::call && part.name == "list";
+      for (RuleTerm& a : part.args) rename(a, list);
+    };
+    rename(copy, false);
+    static const rules::WorkGraph empty{ir::Graph{}};
+    const auto v = rules::evaluate(copy, {empty, extended, bindings});
+    if (!v) throw Unfit{};
+    return *v;
+  }
+
+  double parameter() {
+    // Any number without a short spelling will do; positive, as most parameters are.
+    // Single precision holds it exactly, so that constants and attributes agree.
+    const double v = static_cast<double>(
+        static_cast<float>(0.7310585786 + 0.0417022004 * static_cast<double>(parameters_.size())));
+    parameters_.insert(v);
+    return v;
+  }
+
+  ir::Dims tensor_shape(int slot, int repetition) {
+    ir::Dims shape;
+    if (const rules::SampleSpec* s = spec(slot, true)) {
+      for (size_t k = 0; k < s->dims.size(); ++k)
+        shape.push_back(size(s->dims[k], slot, k, repetition));
+      return shape;
+    }
+    const size_t rank = common_.size();
+    if (rank == 0 || questions_.tensors.size() == 1) return common_;
+    const int pattern = choices_.choose(rank == 2 ? 5 : rank == 1 ? 3 : 2);
+    if (pattern == 0) return common_;
+    if (pattern == 1) return {};
+    if (rank == 1) return {Index(1)};
+    if (pattern == 2) return {common_[1]};
+    shape = common_;
+    shape[pattern - 3] = Index(1);
+    return shape;
+  }
+
+  ops::Val tensor(int slot, int repetition) {
+    const bool list = rule_.is_list[slot];
+    auto& known = tensors_[{slot, list ? repetition : -1}];
+    if (known.present()) return known;
+    const rules::SampleSpec* s = spec(slot, true);
+    const DType type = s && s->dtype ? *s->dtype : dtype_;
+    const ir::Dims shape = tensor_shape(slot, list ? repetition : -1);
+    const bool uniform = questions_.values.contains(slot) || (s && s->value);
+    if (s && (s->eye || s->blocks)) throw Unfit{};  // tensors of known elements
+    if (s && s->twice) {
+      ir::Dims half = shape;
+      half.back() = named(rule_.variables[slot] + "h");
+      const ops::Val h = builder_.input(rule_.variables[slot], {type, half});
+      equations_.push_back(shape.back() - Index(2) * half.back());
+      return known = ops::concat({h, h}, -1);
+    }
+    if (!uniform) {
+      const std::string name = fmt::format("{}{}{}", rule_.variables[slot], tensors_.size(),
+                                           s && s->positive ? "+" : "");
+      return known = builder_.input(name, {type, shape});
+    }
+    double value = s && s->value ? *s->value : 0;
+    if (!(s && s->value)) {
+      if (is_float(type)) value = parameter();
+      else value = choices_.choose(3), fixed_ = true;
+    }
+    known = builder_.scalar(value, type);
+    if (!shape.empty()) known = ops::expand(known, shape);
+    return known;
+  }
+
+  TermValue drawn_attribute(const ops::AttrDef& def, int slot, int rank) {
+    const bool dims = def.kind == ir::AttrKind::dims || is_window(def.name);
+    if (const rules::SampleSpec* s = spec(slot, false)) {
+      const bool any_real = def.kind == ir::AttrKind::real && !questions_.asked.contains(slot);
+      if (any_real) return parameter();
+      return constant_term(*s->term, slot, dims, def.name == "pads" || def.name == "starts");
+    }
+    if (def.name == "perm") {
+      std::vector<sym::Expr> perm;
+      int count = 1;
+      for (int k = 2; k <= rank; ++k) count *= k;
+      int number = choices_.choose(count + 1);
+      if (number == count) return perm;  // the reversal
+      std::vector<int64_t> rest;
+      for (int k = 0; k < rank; ++k) rest.push_back(k);
+      for (int k = rank; k > 0; --k) {
+        perm.push_back(rest[number % k]);
+        rest.erase(rest.begin() + number % k);
+        number /= k;
+      }
+      return perm;
+    }
+    if (def.name == "axis") return Index(rank ? choices_.choose(2 * rank) - rank : 0);
+    if (def.name == "axes") return std::vector<sym::Expr>{rank ? choices_.choose(rank) : 0};
+    if (def.name == "keepdims") return Index(choices_.choose(2));
+    if (def.kind == ir::AttrKind::real) return parameter();
+    if (def.kind == ir::AttrKind::dtype) {
+      static constexpr DType types[] = {DType::f32, DType::f64, DType::i32,    DType::i64,
+                                        DType::f16, DType::u8,  DType::boolean};
+      return types[choices_.choose(7)];
+    }
+    const auto fallback =
+        def.default_value ? rules::to_term_value(*def.default_value) : std::nullopt;
+    if (!fallback) throw Unfit{};
+    return *fallback;
+  }
+
+  ir::AttrMap attributes(const Pattern& p, int rank) {
+    ir::AttrMap attrs;
+    for (const rules::AttrPattern& a : p.attrs) {
+      const auto def = std::find_if(p.def->attrs.begin(), p.def->attrs.end(),
+                                    [&](const ops::AttrDef& d) { return d.name == a.name; });
+      TermValue v;
+      if (a.term.kind == RuleTerm::Kind::variable) {
+        auto& known = attrs_[a.term.slot];
+        if (!known) known = drawn_attribute(*def, a.term.slot, rank);
+        v = *known;
+        rules::Binding& b = bindings_[a.term.slot];
+        b.kind = rules::Binding::Kind::term;
+        b.term = v;
+      } else {
+        v = constant_term(a.term, 0, false, false);
+      }
+      const auto attr = rules::to_attribute(v, def->kind);
+      if (!attr) throw Unfit{};
+      if (!def->default_value || !ir::operator_equal(*attr, *def->default_value))
+        attrs[a.name] = *attr;
+    }
+    if (p.rest >= 0)
+      for (const auto& [name, v] : rest(p, rank)) attrs[name] = v;
+    return attrs;
+  }
+
+  // Attributes that the rule does not name: defaults, the sample clause's, the record's samples'.
+  const ir::AttrMap& rest(const Pattern& p, int rank) {
+    rules::Binding& b = bindings_[p.rest];
+    if (b.kind == rules::Binding::Kind::attrs) return b.attrs;
+    b.kind = rules::Binding::Kind::attrs;
+    const auto named_here = [&](const std::string& name) {
+      return std::any_of(p.attrs.begin(), p.attrs.end(),
+                         [&](const rules::AttrPattern& a) { return a.name == name; });
+    };
+    std::vector<ir::AttrMap> family(1);
+    for (const ops::Sample& s : p.def->samples) {
+      ir::AttrMap map;
+      for (const auto& [name, v] : s.attrs)
+        if (!named_here(name) && (literal_ || (!is_window(name) && name != "group")))
+          map.emplace(name, v);
+      if (!map.empty()) family.push_back(map);
+    }
+    bool given = false;
+    if (sample_)
+      for (const rules::SampleSpec& s : *sample_) {
+        if (s.slot != p.rest || s.attr.empty()) continue;
+        for (const ops::AttrDef& def : p.def->attrs) {
+          if (def.name != s.attr) continue;
+          given = true;
+          const auto v =
+              rules::to_attribute(constant_term(*s.term, p.rest, false, false), def.kind);
+          if (v) family[0][def.name] = *v;
+        }
+      }
+    const size_t chosen = given ? 0 : choices_.choose(static_cast<int>(family.size()));
+    b.attrs = family[chosen];
+    for (const ops::AttrDef& def : p.def->attrs) {
+      if (named_here(def.name)) continue;
+      if (def.kind == ir::AttrKind::real) b.attrs[def.name] = parameter();
+      if (!is_window(def.name)) continue;
+      if (literal_) family_of_attributes_ = true;
+      else b.attrs[def.name] = window(def.name, p.rest, rank - 2);
+    }
+    const auto group = b.attrs.find("group");
+    const bool groups = std::any_of(p.def->attrs.begin(), p.def->attrs.end(),
+                                    [](const ops::AttrDef& d) { return d.name == "group"; });
+    if (groups && !named_here("group")) {
+      groups_ = true;
+      if (group == b.attrs.end() && !literal_)
+        if (const int g = choices_.choose(3); g > 0) b.attrs["group"] = int64_t{g + 1};
+    }
+    return b.attrs;
+  }
+
+  static bool is_window(const std::string& name) {
+    return name == "strides" || name == "dilations" || name == "pads";
+  }
+
+  // Any strides, dilations (from 1) or pads (from 0).
+  ir::AttrValue window(const std::string& name, int slot, int axes) {
+    ir::Dims dims;
+    const bool pads = name == "pads";
+    for (int k = 0; k < (pads ? 2 * axes : axes); ++k)
+      dims.push_back(named(fmt::format("{}_{}{}", rule_.variables[slot], name, k)) -
+                     Index(pads ? 1 : 0));
+    return dims;
+  }
+
+  ops::Val name(const Pattern& p, ops::Val v) {
+    if (p.slot >= 0) tensors_[{p.slot, -1}] = v;
+    return v;
+  }
+
+  ops::Val value(const Pattern& p, int repetition, DType literal_type) {
+    switch (p.kind) {
+      case Pattern::Kind::variable: return tensor(p.slot, repetition);
+      case Pattern::Kind::number: return builder_.scalar(p.number, literal_type);
+      case Pattern::Kind::scalar: throw Unfit{};
+      default: break;
+    }
+    if (p.slot >= 0 && tensors_[{p.slot, -1}].present()) return tensors_[{p.slot, -1}];
+    if (p.kind == Pattern::Kind::any)
+      return name(p, value(p.args[choices_.choose(static_cast<int>(p.args.size()))], repetition,
+                           literal_type));
+    std::vector<std::vector<ops::Val>> operands(p.args.size());
+    DType type = literal_type;
+    int rank = 0;
+    for (const bool literals : {false, true})
+      for (size_t k = 0; k < p.args.size(); ++k) {
+        const Pattern& a = p.args[k];
+        if ((a.kind == Pattern::Kind::number) != literals) continue;
+        for (int i = 0; i < (a.repeated ? copies_ : 1); ++i)
+          operands[k].push_back(value(a, a.repeated ? i : repetition, type));
+        if (literals || operands[k].empty()) continue;
+        type = operands[k].back().dtype();
+        if (rank == 0) rank = operands[k].back().rank();
+      }
+    std::vector<ops::Val> inputs;
+    for (auto& group : operands) inputs.insert(inputs.end(), group.begin(), group.end());
+    const auto results = builder_.op_n(p.def->name, inputs, attributes(p, rank));
+    size_t output = static_cast<size_t>(p.output);
+    if (p.output_slot >= 0) {
+      output = static_cast<size_t>(choices_.choose(static_cast<int>(results.size())));
+      rules::Binding& b = bindings_[p.output_slot];
+      b.kind = rules::Binding::Kind::term;
+      b.term = Index(static_cast<int64_t>(output));
+    }
+    if (output >= results.size()) throw Unfit{};
+    return name(p, results[output]);
+  }
+
+  // The graph, its conditions, and the right side beside it.
+  Instance finish(const std::vector<ops::Val>& roots, std::vector<Index>& equations);
+  void bind(const rules::WorkGraph& graph, const std::vector<std::pair<int, int>>& order,
+            size_t first);
+
+  const Rule& rule_;
+  Questions questions_;
+  Choices choices_;
+  const Substitution& sizes_;
+  bool shared_, literal_;
+  ops::Builder builder_;
+  rules::Bindings bindings_;
+  const rules::RuleSample* sample_ = nullptr;
+  std::map<std::pair<int, int>, ops::Val> tensors_;
+  std::map<int, std::optional<TermValue>> attrs_;
+  std::set<double> parameters_;
+  std::vector<Index> equations_;
+  DType dtype_ = DType::f32;
+  ir::Dims common_;
+  int copies_ = 2;
+  bool fixed_ = false, family_of_attributes_ = false, groups_ = false;
+};
+
+void Maker::bind(const rules::WorkGraph& graph, const std::vector<std::pair<int, int>>& order,
+                 size_t first) {
+  for (size_t k = 0; k < order.size(); ++k) {
+    const auto& [slot, repetition] = order[k];
+    rules::Binding own;
+    own.kind = rules::Binding::Kind::value;
+    own.value = graph.results()[first + k].value;
+    rules::Binding& b = bindings_[slot];
+    if (repetition < 0) {
+      b = own;
+    } else {
+      b.kind = rules::Binding::Kind::list;
+      b.list.push_back(own);  // repetitions come in order
+    }
+  }
+}
+
+Instance Maker::finish(const std::vector<ops::Val>& roots, std::vector<Index>& equations) {
+  for (size_t k = 0; k < roots.size(); ++k) builder_.output(fmt::format("y{}", k), roots[k]);
+  std::vector<std::pair<int, int>> order;
+  for (const auto& [key, v] : tensors_) {
+    if (!v.present()) continue;
+    order.push_back(key);
+    builder_.output(fmt::format("v{}", order.size()), v);
+  }
+  rules::WorkGraph graph(std::move(builder_).finish(), {.fold_constants = false});
+  bind(graph, order, roots.size());
+  Instance instance;
+  Problem& p = instance.problem;
+  std::vector<ir::GraphOutput> outputs(graph.results().begin(),
+                                       graph.results().begin() + static_cast<long>(roots.size()));
+  p.left = ir::without_dead_nodes(graph.to_graph(outputs));
+  equations = equations_;
+  Conditions conditions(rule_, graph, bindings_);
+  if (!conditions.collect(equations, p)) throw Unfit{};
+  p.parameters = parameters_;
+  if (rule_.mode == rules::Mode::real)
+    for (const double v : questions_.numbers)
+      p.literals.emplace(static_cast<double>(static_cast<float>(v)), v);
+  p.domain = domain_of(p.left, rule_.mode);
+  for (ir::NodeId id : p.left.inputs())
+    p.description += (p.description.empty() ? "" : ", ") + p.left.node(id).outputs[0].to_string();
+  for (const ir::Node& n : p.left.nodes())
+    for (const auto& [attr, v] : n.attrs)
+      if (const auto term = rules::to_term_value(v))
+        if (const auto* sizes = std::get_if<std::vector<sym::Expr>>(&*term))
+          p.description += fmt::format(" {}.{}={}", n.op, attr, sym::to_string(*sizes));
+  rules::Match match;
+  match.rule = &rule_;
+  match.bindings = bindings_;
+  for (const ir::GraphOutput& o : outputs) match.roots.push_back(o.value);
+  // While equations are open the right side may not exist yet.
+  const bool open = std::any_of(equations.begin(), equations.end(),
+                                [](const Index& e) { return !(e == Index(0)); });
+  const auto results = rules::add_right_side(graph, match);
+  if (!results) {
+    if (!open) throw Unfit{};
+    return instance;
+  }
+  // A rewrite that would change a type is never applied: equal types are a condition of every rule.
+  for (size_t k = 0; k < outputs.size(); ++k) {
+    const ir::ValueType a = graph.type(outputs[k].value), b = graph.type((*results)[k]);
+    if (!open && (a.dtype != b.dtype || a.rank() != b.rank())) throw Unfit{};
+    for (int axis = 0; axis < std::min(a.rank(), b.rank()); ++axis)
+      equations.push_back(a.shape[axis] - b.shape[axis]);
+    outputs[k].value = (*results)[k];
+  }
+  p.right = ir::without_dead_nodes(graph.to_graph(outputs));
+  if (fixed_) instance.bound = "sizes and bounds as in the sample clause";
+  if (groups_) instance.bound += instance.bound.empty() ? "1 to 3 groups" : ", 1 to 3 groups";
+  if (family_of_attributes_)
+    instance.bound += std::string(instance.bound.empty() ? "" : ", ") +
+                      "attributes of windows as in the records' samples";
+  return instance;
+}
+
+// All equations solved, one after the other.
+std::optional<Instance> solved(const Rule& rule, std::vector<std::pair<int, int>>& choices,
+                               int level) {
+  Substitution sizes;
+  for (int round = 0; round < 40; ++round) {
+    std::vector<Index> equations;
+    std::optional<Instance> instance;
+    try {
+      instance = Maker(rule, choices, sizes, level).make(equations);
+      equations = required_equations(instance->problem, equations);
+    } catch (const Unfit&) {
+      return std::nullopt;
+    } catch (const UserError&) {
+      return std::nullopt;
+    }
+    std::string name;
+    Index value;
+    bool found = false;
+    for (const Index& e : equations) {
+      if (const auto c = e.constant()) {
+        if (*c != 0) return std::nullopt;
+        continue;
+      }
+      if (!solve(e, name, value)) continue;
+      if (const auto c = value.constant(); c && *c < 1) return std::nullopt;
+      found = true;
+      break;
+    }
+    if (!found) {
+      if (instance->problem.right.outputs().empty()) return std::nullopt;
+      for (const Index& e : equations)
+        if (!e.is_constant()) instance->problem.hypotheses.push_back({e, true});
+      for (const auto& [n, v] : sizes)
+        if (!v.is_constant() && !v.as_symbol())
+          instance->problem.hypotheses.push_back({v - Index(1), false});
+      return instance;
+    }
+    for (auto& [n, v] : sizes) v = v.substitute({{name, value}});
+    sizes.emplace(name, value);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+// Sample clauses that have no instance at one level are tried at the next.
+std::optional<Instance> Instances::next() {
+  const auto clauses = static_cast<int>(std::max<size_t>(rule_.samples.size(), 1));
+  while (level_ <= sample_sizes) {
+    if (made_ >= most_) {
+      cut_off_ = true;
+      return std::nullopt;
+    }
+    std::optional<Instance> found;
+    if (!ended_) {
+      found = solved(rule_, choices_, level_);
+      current_ = choices_;
+      const int clause = clauses > 1 && !choices_.empty() ? choices_[0].first : 0;
+      if (found && earlier_.contains(clause)) found.reset();
+      if (found) fitted_.insert(clause);
+      while (!choices_.empty() && choices_.back().first + 1 == choices_.back().second)
+        choices_.pop_back();
+      if (choices_.empty()) ended_ = true;
+      else ++choices_.back().first;
+    } else {
+      ++level_;
+      earlier_ = fitted_;
+      if (static_cast<int>(earlier_.size()) == clauses) break;
+      ended_ = false;
+    }
+    if (!found) continue;
+    ++made_;
+    return found;
+  }
+  level_ = sample_sizes + 1;
+  return std::nullopt;
+}
+
+std::optional<Instance> Instances::weaker(int level) const {
+  if (level <= level_) return std::nullopt;
+  auto choices = current_;
+  return solved(rule_, choices, level);
+}
+
+}  // namespace tessera::prove

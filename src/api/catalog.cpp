@@ -11,7 +11,7 @@
 namespace tessera::api {
 namespace {
 
-RuleEntry to_entry(const rules::Rule& rule, rules::Status status) {
+RuleEntry to_entry(const rules::Rule& rule, rules::Status status, const std::string& derivation) {
   RuleEntry entry;
   entry.name = rule.name;
   entry.left = rule.left_text();
@@ -21,6 +21,7 @@ RuleEntry to_entry(const rules::Rule& rule, rules::Status status) {
   entry.mode = to_string(rule.mode);
   entry.status = to_string(status);
   entry.family = rule.family;
+  entry.derivation = derivation;
   return entry;
 }
 
@@ -45,11 +46,18 @@ ir::Graph zoo_model(const std::string& name, const ZooSettings& s) {
 std::vector<RuleEntry> rule_list(const Options& options) {
   const rules::RuleSet set = rules::load_rules(rules_folder(options), {.untested = true});
   std::vector<RuleEntry> entries;
-  for (const rules::Rule& rule : set.rules()) entries.push_back(to_entry(rule, set.status(rule)));
+  const rules::Certificates certificates = rules::read_certificates(rules_folder(options));
+  std::map<std::string, std::string> derivations;
+  for (const auto& [hash, c] : certificates) derivations[c.name] = c.detail;
+  for (const rules::Rule& rule : set.rules()) {
+    const std::string written =
+        rule.name.ends_with("-reversed") ? rule.name.substr(0, rule.name.size() - 9) : rule.name;
+    entries.push_back(to_entry(rule, set.status(rule), derivations[written]));
+  }
   for (const rules::Pass& pass : set.passes())
     entries.push_back({pass.name, pass.doc, "", "",
                        pass.mode == rules::Mode::exact ? "any" : "reals",
-                       std::string(to_string(pass.mode)), "computed", pass.family});
+                       std::string(to_string(pass.mode)), "computed", pass.family, ""});
   return entries;
 }
 

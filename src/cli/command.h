@@ -60,6 +60,8 @@ void add_check(CLI::App& app, Shell& shell);
 void add_zoo(CLI::App& app, Shell& shell);
 void add_devices(CLI::App& app, Shell& shell);
 void add_rules(CLI::App& app, Shell& shell);
+/// Below `tessera rules`.
+void add_prove(CLI::App& rules, Shell& shell);
 
 /// "12.3 MB".
 std::string show_bytes(size_t bytes);

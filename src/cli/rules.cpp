@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// tessera rules list | synthesize: the rewrite rules, and how they are found.
+// tessera rules list | show | synthesize | prove: the rewrite rules, and how they are found.
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "api/catalog.h"
 #include "api/synthesize.h"
+#include "base/check.h"
 #include "cli/command.h"
 #include "cli/progress.h"
 #include "cli/table.h"
@@ -13,21 +14,25 @@
 namespace tessera::cli {
 namespace {
 
+nlohmann::ordered_json to_json(const api::RuleEntry& r) {
+  return {{"name", r.name},
+          {"left", r.left},
+          {"right", r.right},
+          {"conditions", r.conditions},
+          {"domain", r.domain},
+          {"mode", r.mode},
+          {"status", r.status},
+          {"family", r.family},
+          {"derivation", r.derivation}};
+}
+
 void list_rules(const ModelOptions& o, const std::string& folder, Shell& shell) {
   api::Options options = o.options(shell);
   options.rules_folder = folder;
   const std::vector<api::RuleEntry> rules = api::rule_list(options);
   if (o.json) {
     nlohmann::ordered_json json{{"rules", nlohmann::ordered_json::array()}};
-    for (const api::RuleEntry& r : rules)
-      json["rules"].push_back({{"name", r.name},
-                               {"left", r.left},
-                               {"right", r.right},
-                               {"conditions", r.conditions},
-                               {"domain", r.domain},
-                               {"mode", r.mode},
-                               {"status", r.status},
-                               {"family", r.family}});
+    for (const api::RuleEntry& r : rules) json["rules"].push_back(to_json(r));
     std::cout << json.dump() << '\n';
     return;
   }
@@ -38,6 +43,25 @@ void list_rules(const ModelOptions& o, const std::string& folder, Shell& shell) 
                     r.right.empty() ? r.left : r.left + " => " + r.right + condition});
   }
   std::cout << format_table(rows, 5);
+}
+
+void show_rule(const std::string& name, const ModelOptions& o, Shell& shell) {
+  for (const api::RuleEntry& r : api::rule_list(o.options(shell))) {
+    if (r.name != name) continue;
+    if (o.json) {
+      std::cout << to_json(r).dump() << '\n';
+      return;
+    }
+    std::cout << r.family << " / " << r.name << "\n  " << r.left;
+    if (!r.right.empty()) std::cout << "\n  => " << r.right;
+    if (!r.conditions.empty()) std::cout << "\n  if " << r.conditions;
+    std::cout << "\n  mode " << r.mode << ", domain " << r.domain << "\n  " << r.status;
+    if (!r.derivation.empty())
+      std::cout << ": " << r.derivation << (r.status == "tested" ? " random instances" : "");
+    std::cout << '\n';
+    return;
+  }
+  fail_user(ErrorKind::invalid_input, "there is no rule '{}'", name);
 }
 
 void list_vocabularies() {
@@ -94,6 +118,12 @@ void add_rules(CLI::App& app, Shell& shell) {
   auto folder = std::make_shared<std::string>();
   list.add_option("--folder", *folder, "folder of the rules (default: those of Tessera)");
   list.callback([o, folder, &shell] { list_rules(*o, *folder, shell); });
+  auto name = std::make_shared<std::string>();
+  CLI::App& show = *rules.add_subcommand("show", "one of them, and how its status was found");
+  show.add_option("name", *name, "the rule")->required();
+  o->add_output(show);
+  show.callback([o, name, &shell] { show_rule(*name, *o, shell); });
+  add_prove(rules, shell);
   add_synthesize(rules);
 }
 

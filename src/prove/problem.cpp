@@ -24,7 +24,8 @@ bool follows(const Facts& facts, const Guard& g, const SolverLimits& limits) {
 }
 
 // Whether every element that a node reads exists.
-std::string illegal_read(const ir::Graph& graph, const Facts& facts, const SolverLimits& limits) {
+std::string illegal_read(const ir::Graph& graph, const Facts& facts, const SolverLimits& limits,
+                         const std::optional<Mutation>& mutation) {
   const Composer composer(graph);
   for (ir::NodeId id = 0; id < graph.node_count(); ++id) {
     const ir::Meaning* m = composer.meaning(id);
@@ -39,8 +40,10 @@ std::string illegal_read(const ir::Graph& graph, const Facts& facts, const Solve
       }
       std::string problem;
       Lowering lowering(algebra, inside, static_cast<int>(o.shape.size()));
-      lowering.on_read = [&](uint32_t input, const std::vector<Index>& at, const Facts& known) {
+      lowering.on_read = [&](uint32_t input, std::vector<Index> at, const Facts& known) {
         const ir::Dims& shape = m->inputs[input].shape;
+        if (mutation && mutation->node == id && mutation->input == static_cast<int>(input))
+          at[mutation->axis] = at[mutation->axis] + Index(1);
         for (size_t k = 0; k < at.size() && problem.empty(); ++k)
           if (!follows(known, {at[k], false}, limits) ||
               !follows(known, {shape[k] - Index(1) - at[k], false}, limits))
@@ -116,7 +119,7 @@ class Decider {
           return unknown(fmt::format("legality: {} ({} {} {})", r.message, r.lhs.to_string(),
                                      g.equal ? "=" : ">=", r.rhs.to_string()));
       }
-      if (std::string s = illegal_read(right_, facts_, options_.limits); !s.empty())
+      if (std::string s = illegal_read(right_, facts_, options_.limits, p_.mutation); !s.empty())
         return unknown("legality: " + s);
     }
     Composer left(left_);

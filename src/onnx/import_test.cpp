@@ -258,10 +258,15 @@ TEST(Import, bounds_what_functions_expand_into) {
   TestModel many = doubling("Relu", {"x"}, 40);
   expect_refusal(many.input("x", {2}), "the model has more than");
   // Fewer nodes, each of which is much work.
-  TestModel heavy = doubling("LSTM", {"x", "w", "r"}, 40);
-  for (auto& node : *heavy.proto.mutable_functions(39)->mutable_node())
+  TestModel heavy = doubling("LSTM", {"x", "w", "r"}, 11);
+  for (auto& node : *heavy.proto.mutable_functions(10)->mutable_node()) {
     set_int(node, "hidden_size", 3);
-  heavy.input("x", {5, 2, 4}).input("w", {1, 12, 4}).input("r", {1, 12, 3});
+    pb::AttributeProto& direction = *node.add_attribute();
+    direction.set_name("direction");
+    direction.set_type(pb::ATTR_STRING);
+    direction.set_s("bidirectional");
+  }
+  heavy.input("x", {5, 2, 4}).input("w", {2, 12, 4}).input("r", {2, 12, 3});
   expect_refusal(heavy, "the model expands too far");
 }
 

@@ -147,6 +147,42 @@ TEST(Engine, keeps_the_bounds_of_epilogues) {
   }
 }
 
+// Each function that follows a product or a convolution, on a row of numbers that are none.
+TEST(Engine, lets_nan_and_infinities_pass_every_epilogue) {
+  const auto numbers = {std::nan(""), HUGE_VAL, -HUGE_VAL, 0.0, 1.5, -2.0, 8.0, -8.0};
+  Tensor matrix(DType::f32, {8, 16}), image(DType::f32, {1, 16, 2, 4});
+  int64_t row = 0;
+  for (const double number : numbers) {
+    matrix.set_float(row * 16, number);
+    image.set_float(row++, number);
+  }
+  const auto with_function = [](Builder& b, Val y, const std::string& name) {
+    if (name == "add_relu") return b.op("relu", {y + b.input("z", y.type())});
+    if (name == "clip") return b.op("clip", {y, b.scalar(-1, DType::f32), b.scalar(6, DType::f32)});
+    return b.op(name, {y});
+  };
+  for (const char* name : {"relu", "clip", "add_relu", "sigmoid", "swish", "hard_swish", "tanh",
+                           "leaky_relu", "elu", "hard_sigmoid", "gelu", "selu", "softplus"})
+    for (const bool convolution : {false, true}) {
+      Builder b;
+      const Tensor& x = convolution ? image : matrix;
+      const Shape shape = x.shape();
+      const Val in = b.input("x", {DType::f32, ir::Dims(shape.begin(), shape.end())});
+      Tensor weights(DType::f32, convolution ? Shape{32, 16, 1, 1} : Shape{16, 32});
+      for (int64_t i = 0; i < weights.size(); ++i)
+        weights.set_float(i, 0.25 + 0.125 * static_cast<double>(i % 5));
+      const Val w = b.constant(weights);
+      b.output("y", with_function(b, b.op(convolution ? "conv" : "matmul", {in, w}), name));
+      const ir::Graph graph = std::move(b).finish();
+      std::vector<Tensor> inputs{x};
+      Rng rng(3);
+      if (graph.inputs().size() > 1)
+        inputs.push_back(random_tensor(graph.node(graph.inputs()[1]).outputs[0], rng));
+      expect_like_reference(graph, fmt::format("{} {}", convolution ? "conv" : "matmul", name),
+                            true, 1e-5, inputs);
+    }
+}
+
 Tensor random_indices(const Shape& shape, int64_t extent, DType type, Rng& rng) {
   Tensor t(type, shape);
   for (int64_t i = 0; i < t.size(); ++i) t.set_integer(i, rng.integer(-extent, extent - 1));

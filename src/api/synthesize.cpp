@@ -50,6 +50,7 @@ void synthesize_rules(const SynthesisOptions& o) {
   namespace fs = std::filesystem;
   TESSERA_USER_CHECK(o.shards >= 1 && o.only_shard < o.shards, "shard {} of {}", o.only_shard,
                      o.shards);
+  std::vector<synth::LearnedRule> known;  // of the vocabularies before
   for (const std::string& name : o.vocabularies) {
     synth::SynthesizeOptions options;
     options.vocabulary = name;
@@ -72,7 +73,8 @@ void synthesize_rules(const SynthesisOptions& o) {
       compute_one_shard(o, options);
       continue;
     }
-    const synth::Synthesis result = synth::synthesize(options);
+    const synth::Synthesis result = synth::synthesize(options, known);
+    known.insert(known.end(), result.kept.begin(), result.kept.end());
     o.say(fmt::format("{:>10.1f}  seconds, at most {:.2f} GiB of memory", now() - begin,
                       peak_gigabytes()));
     if (o.output.empty() || o.count_only) continue;

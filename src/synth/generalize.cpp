@@ -107,6 +107,11 @@ PatternNode to_pattern(Sides& s, TermId id, const Form& form, bool left) {
   return p;
 }
 
+bool has_rest(const PatternNode& p, int rest) {
+  return p.rest == rest || std::any_of(p.args.begin(), p.args.end(),
+                                       [&](const PatternNode& a) { return has_rest(a, rest); });
+}
+
 // Elementwise operands of one shape stay of one shape: otherwise broadcasting comes in.
 void require_equal_shapes(Sides& s, PatternNode& p, TermId id, LearnedRule& rule) {
   const Term t = s.pool.term(id);
@@ -147,6 +152,9 @@ std::optional<LearnedRule> make_form(TermPool& pool, std::span<const Equation> e
   rule.right = to_pattern(s, equations[0].right, form, false);
   if (pair) rule.second_right = to_pattern(s, equations[1].right, form, false);
   if (s.numbering.size() > left_variables || !rule.left.def) return {};
+  // Parameters of a whole set do not vanish.
+  for (const auto& [key, number] : s.rests)
+    if (!has_rest(rule.right, number) && !(pair && has_rest(*rule.second_right, number))) return {};
   rule.types.resize(s.numbering.size());
   for (const auto& [own, number] : s.numbering)
     rule.types[static_cast<size_t>(number)] = pool.variables()[static_cast<size_t>(own)].type;

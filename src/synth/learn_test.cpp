@@ -148,6 +148,21 @@ TEST(Learn, merges_two_products_of_unequal_widths) {
   EXPECT_TRUE(rules::check_rule(parsed, {.instances = 100, .seed = 99}).ok);
 }
 
+TEST(Learn, does_not_merge_grouped_convolutions) {
+  Fixture f;
+  const TermId image = f.input("i", {1, 2, 4, 3}, 3);
+  const TermId k = f.input("k", {2, 2, 2, 3}, 4), r = f.input("r", {3, 2, 2, 3}, 5);
+  const ir::AttrMap same{{"pads", std::vector<int64_t>{0, 1, 1, 1}}};
+  const TermId both = f.op("conv", {image, f.op("concat", {k, r}, {{"axis", int64_t{0}}})}, same);
+  const TermId apart =
+      f.op("concat", {f.op("conv", {image, k}, same), f.op("conv", {image, r}, same)},
+           {{"axis", int64_t{1}}});
+  const auto rule = Generalizer(f.pool).one({apart, both});
+  ASSERT_TRUE(rule.has_value());
+  EXPECT_EQ(rule->statement().find("*?q"), std::string::npos)
+      << "group among the parameters: " << rule->statement();
+}
+
 TEST(Learn, derives_what_follows_and_nothing_else) {
   Fixture f;
   const ir::AttrMap swap{{"perm", std::vector<int64_t>{1, 0}}};
@@ -171,6 +186,7 @@ TEST(Learn, repeats_to_the_byte_whatever_the_shards) {
   const Synthesis one = synthesize(first), two = synthesize(second);
   EXPECT_EQ(rule_file(first, one), rule_file(second, two));
   EXPECT_GT(one.kept.size(), 40u);
+  EXPECT_TRUE(synthesize(second, one.kept).kept.empty()) << "known rules are learned again";
   for (const LearnedRule& r : one.kept)
     EXPECT_NO_THROW((void)rules::parse_rule(r.text(), "learned", 1)) << r.text();
 

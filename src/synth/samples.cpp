@@ -27,7 +27,10 @@ std::optional<ir::Dims> Letters::shape_of(TermId id) {
   for (const ir::ValueType& type : types) refs.push_back(&type);
   if (!t.def->meaning) return {};
   try {
-    const ir::Meaning meaning = ops::instantiate(*t.def, refs, pool_.attrs(t));
+    ir::AttrMap attrs = pool_.attrs(t);
+    for (const ops::AttrDef& def : t.def->attrs)
+      if (group_ != 0 && def.name == "group") attrs["group"] = group_;
+    const ir::Meaning meaning = ops::instantiate(*t.def, refs, attrs);
     for (const ir::Requirement& r : meaning.requirements)
       if (r.kind == ir::Requirement::Kind::equal) unify(r.lhs, r.rhs);
     return meaning.output_type(static_cast<size_t>(t.output)).shape;
@@ -84,6 +87,55 @@ std::string extended(const std::string& name, const std::string& value, Extensio
   std::string text;
   for (const int64_t n : numbers) text += (text.empty() ? "" : ", ") + std::to_string(n);
   return value.starts_with('{') ? "{" + text + "}" : text;
+}
+
+std::vector<std::string> SampleWriter::adverse(bool any_rank, bool own_ranks) const {
+  std::vector<std::string> clauses;
+  for (const bool square : {false, true})
+    for (const Extension extension : {Extension::none, Extension::leading}) {
+      if (extension != Extension::none && !any_rank) continue;
+      const std::string tensors = shapes(extension, square);
+      clauses.push_back(tensors + parameters(true, extension) + rests());
+      for (const auto& [key, number] : s_.parameters)
+        for (const std::string& value : alternatives(key.substr(0, key.find('='))))
+          clauses.push_back(tensors + parameters(true, extension, number, value) + rests());
+      for (const auto& [key, number] : s_.rests) {
+        const auto others = set_alternatives(key.substr(0, key.find('[')));
+        for (size_t k = 0; k < others.size(); ++k) {
+          const std::string one = fmt::format(" ?q{}.{}", number + 1, others[k]);
+          clauses.push_back(tensors + parameters(true, extension) + one + rests());
+          for (size_t m = k + 1; m < others.size() && !square; ++m)
+            clauses.push_back(tensors + parameters(true, extension) + one +
+                              fmt::format(" ?q{}.{}", number + 1, others[m]) + rests());
+        }
+      }
+    }
+  add_grouped(clauses);
+  // Without conditions on ranks each tensor alone may have an axis more or less.
+  for (size_t k = 0; own_ranks && k < variables_.size(); ++k)
+    for (const int change : {-1, 1})
+      clauses.push_back(shapes(Extension::none, false, static_cast<int>(k), change) +
+                        parameters(true, Extension::none) + rests());
+  return clauses;
+}
+
+void SampleWriter::add_grouped(std::vector<std::string>& clauses) const {
+  for (const auto& [key, number] : s_.rests) {
+    const ops::OpDef& def = ops::registry().get(key.substr(0, key.find('[')));
+    const bool has_group = std::any_of(def.attrs.begin(), def.attrs.end(),
+                                       [](const ops::AttrDef& a) { return a.name == "group"; });
+    if (!has_group) continue;
+    std::string tensors;
+    for (size_t k = 0; k < variables_.size(); ++k)
+      tensors += (k == 0 ? "?" : " ?") + variable_name(static_cast<int>(k)) + "[" +
+                 grouped_->dims(variables_[k]) + "]";
+    const std::string group = fmt::format(" ?q{}.group=2", number + 1);
+    clauses.push_back(tensors + parameters(false, Extension::none) + group + rests());
+    clauses.push_back(tensors + parameters(false, Extension::none) + group);
+    for (const auto& [parameter, p] : s_.parameters)
+      for (const std::string& value : alternatives(parameter.substr(0, parameter.find('='))))
+        clauses.push_back(tensors + parameters(false, Extension::none, p, value) + group + rests());
+  }
 }
 
 }  // namespace tessera::synth

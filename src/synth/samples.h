@@ -31,7 +31,9 @@ enum class Extension : uint8_t { none, leading, trailing };
 /// Extents that the operators force to be equal, as letters.
 class Letters {
  public:
-  Letters(const TermPool& pool, std::span<const int> variables) : pool_(pool) {
+  /// `group`: of all operators that have such a parameter, if not 0.
+  Letters(const TermPool& pool, std::span<const int> variables, int64_t group = 0)
+      : pool_(pool), group_(group) {
     for (int v : variables) {
       order_.push_back(v);
       auto& own = symbols_[v];
@@ -72,6 +74,11 @@ class Letters {
     for (size_t k = 0; k < parent_.size(); ++k)
       if (root(static_cast<int>(k)) == static_cast<int>(k)) roots.push_back(static_cast<int>(k));
     const auto at = std::find(roots.begin(), roots.end(), root(s)) - roots.begin();
+    // Multiples of each other have no letters: 2 and as many times 2.
+    for (const auto& [multiple, base] : multiples_) {
+      if (root(multiple) == root(s)) return std::to_string(2 * base.second);
+      if (root(base.first) == root(s)) return "2";
+    }
     return std::string(1, static_cast<char>('a' + at % 26));
   }
   static std::optional<int> symbol(const sym::Expr& e) {
@@ -81,12 +88,23 @@ class Letters {
   }
   void unify(const sym::Expr& a, const sym::Expr& b) {
     const auto x = symbol(a), y = symbol(b);
+    if (x && !y) note_multiple(*x, b);
+    if (y && !x) note_multiple(*y, a);
     if (!x || !y) return;
     const int p = root(*x), q = root(*y);
     parent_[static_cast<size_t>(std::max(p, q))] = std::min(p, q);
   }
 
+  void note_multiple(int symbol, const sym::Expr& of) {
+    if (of.constant_part() != 0 || of.terms().size() != 1) return;
+    const sym::Term& t = of.terms()[0];
+    if (t.factors.size() == 1 && t.factors[0].kind == sym::AtomKind::symbol)
+      multiples_[symbol] = {std::stoi(t.factors[0].name.substr(1)), t.coefficient};
+  }
+
   const TermPool& pool_;
+  int64_t group_;
+  std::map<int, std::pair<int, int64_t>> multiples_;  ///< symbol -> (symbol, factor)
   std::vector<int> order_;
   std::map<int, std::vector<int>> symbols_;
   std::vector<int> parent_;
@@ -103,12 +121,14 @@ class SampleWriter {
       : s_(sides), variables_(sides.numbering.size()) {
     for (const auto& [own, number] : s_.numbering) variables_[static_cast<size_t>(number)] = own;
     letters_.emplace(s_.pool, variables_);
-    for (int round = 0; round < 2; ++round)
-      for (const Equation& e : equations)
-        for (TermId side : {e.left, e.right}) {
-          letters_->add(side);
-          unify_pointwise(s_.pool, *letters_, side);
-        }
+    grouped_.emplace(s_.pool, variables_, 2);
+    for (Letters* letters : {&*letters_, &*grouped_})
+      for (int round = 0; round < 2; ++round)
+        for (const Equation& e : equations)
+          for (TermId side : {e.left, e.right}) {
+            letters->add(side);
+            unify_pointwise(s_.pool, *letters, side);
+          }
   }
   /// With letters for extents that may differ.
   std::string free(Extension extension) const {
@@ -117,28 +137,7 @@ class SampleWriter {
   /// With every parameter at other values, on tensors whose extents are all equal as well: there
   /// wrong parameters often fit. Only to refute with. `any_rank`: with an axis more, too;
   /// `own_ranks`: in one tensor alone.
-  std::vector<std::string> adverse(bool any_rank, bool own_ranks) const {
-    std::vector<std::string> clauses;
-    for (const bool square : {false, true})
-      for (const Extension extension : {Extension::none, Extension::leading}) {
-        if (extension != Extension::none && !any_rank) continue;
-        const std::string tensors = shapes(extension, square);
-        clauses.push_back(tensors + parameters(true, extension) + rests());
-        for (const auto& [key, number] : s_.parameters)
-          for (const std::string& value : alternatives(key.substr(0, key.find('='))))
-            clauses.push_back(tensors + parameters(true, extension, number, value) + rests());
-        for (const auto& [key, number] : s_.rests)
-          for (const std::string& other : set_alternatives(key.substr(0, key.find('['))))
-            clauses.push_back(tensors + parameters(true, extension) +
-                              fmt::format(" ?q{}.{}", number + 1, other) + rests());
-      }
-    // Without conditions on ranks each tensor alone may have an axis more or less.
-    for (size_t k = 0; own_ranks && k < variables_.size(); ++k)
-      for (const int change : {-1, 1})
-        clauses.push_back(shapes(Extension::none, false, static_cast<int>(k), change) +
-                          parameters(true, Extension::none) + rests());
-    return clauses;
-  }
+  std::vector<std::string> adverse(bool any_rank, bool own_ranks) const;
   /// The shapes of the equation.
   std::string found() const {
     std::string text;
@@ -151,6 +150,8 @@ class SampleWriter {
   }
 
  private:
+  // Two groups: the images have twice the channels of the weights.
+  void add_grouped(std::vector<std::string>& clauses) const;
   const ir::Dims& shape(size_t k) const {
     return s_.pool.variables()[static_cast<size_t>(variables_[k])].type.shape;
   }
@@ -192,6 +193,10 @@ class SampleWriter {
         values.insert(values.end(), {def.name + "={2, 2}", def.name + "={1, 2}"});
       if (def.name == "pads") values.push_back("pads={1, 0, 1, 1}");
       if (def.name == "kernel_shape") values.push_back("kernel_shape={2, 1}");
+      if (def.name == "axes") values.insert(values.end(), {"axes={0}", "axes={1}"});
+      if (def.name == "starts") values.push_back("starts={1}");
+      if (def.name == "ends") values.insert(values.end(), {"ends={2}", "ends={-1}"});
+      if (def.name == "steps") values.push_back("steps={2}");
     }
     return values;
   }
@@ -256,7 +261,7 @@ class SampleWriter {
 
   Sides& s_;
   std::vector<int> variables_;
-  std::optional<Letters> letters_;
+  std::optional<Letters> letters_, grouped_;
 };
 
 }  // namespace tessera::synth

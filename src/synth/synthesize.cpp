@@ -14,8 +14,10 @@ namespace {
 
 class Pipeline {
  public:
-  explicit Pipeline(const SynthesizeOptions& options)
-      : options_(options), bank_(vocabulary(options.vocabulary), options.growth, options.seed) {}
+  Pipeline(const SynthesizeOptions& options, std::span<const LearnedRule> known)
+      : options_(options),
+        known_(known),
+        bank_(vocabulary(options.vocabulary), options.growth, options.seed) {}
 
   Synthesis run() {
     enumerate();
@@ -85,6 +87,7 @@ class Pipeline {
   void merge_outputs(const std::vector<Equation>& equations);
 
   const SynthesizeOptions& options_;
+  std::span<const LearnedRule> known_;
   Bank bank_;
   TermPool pool_;
   Generalizer generalizer_{pool_, options_.instances};
@@ -172,6 +175,8 @@ void Pipeline::order(const std::vector<Equation>& equations) {
 void Pipeline::test() {
   rules_.clear();
   base_.clear();
+  for (const LearnedRule& rule : known_)
+    if (!rule.second_left) base_.add(rule);
   refused_ = derivable_ = 0;
   std::set<std::string> statements;
   size_t done = 0;
@@ -184,6 +189,10 @@ void Pipeline::test() {
       continue;
     }
     auto rule = generalizer_.one(e);
+    // What others will be derived from must stand many instances; a form that falls is not tried
+    // again.
+    while (!options_.test_all && rule && !generalizer_.confirm(*rule, options_.kept_instances))
+      rule = generalizer_.one(e);
     if (!rule) {
       ++refused_;
       continue;
@@ -282,11 +291,11 @@ void Pipeline::merge_outputs(const std::vector<Equation>& equations) {
 
 }  // namespace
 
-Synthesis synthesize(const SynthesizeOptions& options) {
+Synthesis synthesize(const SynthesizeOptions& options, std::span<const LearnedRule> known) {
   TESSERA_USER_CHECK(options.operators >= 1 && options.operators <= max_operators,
                      "graphs of 1 to {} operators can be enumerated, not of {}", max_operators,
                      options.operators);
-  return Pipeline(options).run();
+  return Pipeline(options, known).run();
 }
 
 std::string rule_file(const SynthesizeOptions& options, const Synthesis& synthesis) {

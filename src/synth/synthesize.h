@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -43,8 +44,9 @@ struct Synthesis {
   size_t tested = 0;  ///< rules that passed
 };
 
-/// Deterministic: the result depends on the options but not on threads or shards.
-Synthesis synthesize(const SynthesizeOptions& options);
+/// Deterministic: the result depends on the options but not on threads or shards. Rules that
+/// `known` ones derive are not kept.
+Synthesis synthesize(const SynthesizeOptions& options, std::span<const LearnedRule> known = {});
 
 /// The text of a rule file.
 std::string rule_file(const SynthesizeOptions& options, const Synthesis& synthesis);

@@ -68,7 +68,11 @@ PatternNode to_pattern(Sides& s, TermId id, const Form& form, bool left) {
   p.output = t.output;
   for (TermId a : t.args) p.args.push_back(to_pattern(s, a, form, left));
   const ir::AttrMap attrs = s.pool.attrs(t);
-  if (form.whole_sets && t.def->attrs.size() > 2) {
+  // Groups are never among them: what merges or parts channels is false in general, and random
+  // instances show it too rarely.
+  const bool grouped = std::any_of(t.def->attrs.begin(), t.def->attrs.end(),
+                                   [](const ops::AttrDef& a) { return a.name == "group"; });
+  if (form.whole_sets && !grouped && t.def->attrs.size() > 2) {
     const std::string key = t.def->name + attributes_text(attrs);
     const auto it = s.rests.find(key);
     if (left || it != s.rests.end()) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 
 #include "base/check.h"
 #include "ops/builder.h"
@@ -219,6 +220,7 @@ class Maker {
     if (const rules::SampleSpec* s = spec(slot, false)) {
       const bool any_real = def.kind == ir::AttrKind::real && !questions_.asked.contains(slot);
       if (any_real) return parameter();
+      if (!dims) fixed_attributes_.insert(rule_.variables[slot]);
       return constant_term(*s->term, slot, dims, def.name == "pads" || def.name == "starts");
     }
     if (def.name == "perm") {
@@ -404,6 +406,7 @@ class Maker {
   ir::Dims common_;
   int copies_ = 2;
   bool fixed_ = false, family_of_attributes_ = false, groups_ = false;
+  std::set<std::string> fixed_attributes_;  // variables with one value, the sample clause's
 };
 
 void Maker::bind(const rules::WorkGraph& graph, const std::vector<std::pair<int, int>>& order,
@@ -474,11 +477,14 @@ Instance Maker::finish(const std::vector<ops::Val>& roots, std::vector<Index>& e
     outputs[k].value = (*results)[k];
   }
   p.right = ir::without_dead_nodes(graph.to_graph(outputs));
-  if (fixed_) instance.bound = "sizes and bounds as in the sample clause";
-  if (groups_) instance.bound += instance.bound.empty() ? "1 to 3 groups" : ", 1 to 3 groups";
-  if (family_of_attributes_)
-    instance.bound += std::string(instance.bound.empty() ? "" : ", ") +
-                      "attributes of windows as in the records' samples";
+  const auto limited = [&instance](const std::string& what) {
+    instance.bound += (instance.bound.empty() ? "" : ", ") + what;
+  };
+  if (fixed_) limited("sizes and bounds as in the sample clause");
+  for (const std::string& name : fixed_attributes_)
+    limited("?" + name + " as in the sample clause");
+  if (groups_) limited("1 to 3 groups");
+  if (family_of_attributes_) limited("attributes of windows as in the records' samples");
   return instance;
 }
 

@@ -112,6 +112,13 @@ std::map<std::string, int> count_operators(const ir::Graph& graph) {
   return counts;
 }
 
+std::map<std::string, OperatorCounts> operators_by_type(const OptimizeReport& report) {
+  std::map<std::string, OperatorCounts> both;
+  for (const auto& [op, count] : report.operators_before) both[op].before = count;
+  for (const auto& [op, count] : report.operators_after) both[op].after = count;
+  return both;
+}
+
 ir::Graph optimize_quickly(const ir::Graph& graph, const Options& options) {
   report_progress(options, "rewriting");
   return search_for(graph, load_rules(options), options,

@@ -48,4 +48,10 @@ ir::Graph optimize_quickly(const ir::Graph& graph, const Options& options);
 /// Operators by type; inputs and constants are not counted.
 std::map<std::string, int> count_operators(const ir::Graph& graph);
 
+struct OperatorCounts {
+  int before = 0, after = 0;
+};
+/// The report's two counts side by side, by type.
+std::map<std::string, OperatorCounts> operators_by_type(const OptimizeReport& report);
+
 }  // namespace tessera::api

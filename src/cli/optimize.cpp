@@ -33,13 +33,10 @@ int total(const std::map<std::string, int>& counts) {
 }
 
 std::vector<Row> operator_rows(const api::OptimizeReport& r) {
-  std::map<std::string, std::pair<int, int>> both;
-  for (const auto& [op, count] : r.operators_before) both[op].first = count;
-  for (const auto& [op, count] : r.operators_after) both[op].second = count;
   const auto show = [](int n) { return n == 0 ? std::string("-") : std::to_string(n); };
   std::vector<Row> rows{{"operators", "before", "after"}};
-  for (const auto& [op, counts] : both)
-    rows.push_back({"  " + op, show(counts.first), show(counts.second)});
+  for (const auto& [op, counts] : api::operators_by_type(r))
+    rows.push_back({"  " + op, show(counts.before), show(counts.after)});
   rows.push_back({"  all", std::to_string(total(r.operators_before)),
                   std::to_string(total(r.operators_after))});
   return rows;

@@ -4,7 +4,6 @@
 
 #include <fmt/format.h>
 
-#include <utility>
 #include <vector>
 
 namespace tessera::report {
@@ -88,15 +87,12 @@ std::string figures(const api::OptimizeReport& r, int threads) {
 }
 
 std::string operators(const api::OptimizeReport& r) {
-  std::map<std::string, std::pair<int, int>> both;
-  for (const auto& [op, count] : r.operators_before) both[op].first = count;
-  for (const auto& [op, count] : r.operators_after) both[op].second = count;
   std::vector<Cells> rows;
   int before = 0, after = 0;
-  for (const auto& [op, counts] : both) {
-    rows.push_back({escaped(op), std::to_string(counts.first), std::to_string(counts.second)});
-    before += counts.first;
-    after += counts.second;
+  for (const auto& [op, counts] : api::operators_by_type(r)) {
+    rows.push_back({escaped(op), std::to_string(counts.before), std::to_string(counts.after)});
+    before += counts.before;
+    after += counts.after;
   }
   rows.push_back({"all", std::to_string(before), std::to_string(after)});
   return table({"operator", "before", "after"}, rows);

@@ -247,16 +247,23 @@ Sum Algebra::function(const std::string& head, std::span<const Sum> args, const 
   for (const Sum& a : args)
     if (!split) split = outer_guard(a, {});
   if (!split) return leaf(head, {args.begin(), args.end()}, facts);
-  std::vector<Guard> cases = negated(*split);
-  cases.push_back(*split);
+  return by_cases(*split, facts, [&](const Facts& inner) {
+    std::vector<Sum> reduced;
+    for (const Sum& a : args) reduced.push_back(simplified(a, inner));
+    return function(head, reduced, inner);
+  });
+}
+
+Sum Algebra::by_cases(const Guard& split, const Facts& facts,
+                      const std::function<Sum(const Facts&)>& part) {
+  std::vector<Guard> cases = negated(split);
+  cases.push_back(split);
   Sum total;
   for (const Guard& c : cases) {
     if (facts.refutes(c)) continue;
     Facts inner = facts;
     inner.assume(c);
-    std::vector<Sum> reduced;
-    for (const Sum& a : args) reduced.push_back(simplified(a, inner));
-    total = add(total, guarded(function(head, reduced, inner), {c}));
+    total = add(total, guarded(part(inner), {c}));
   }
   return total;
 }

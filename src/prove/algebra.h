@@ -38,6 +38,10 @@ class Algebra {
   Sum inverse(const Sum& a, const Facts& facts);
   /// A function of scalars by its name; arguments are split into cases first.
   Sum function(const std::string& head, std::span<const Sum> args, const Facts& facts);
+  /// The sum over both truths of `split` of what `part` makes of the facts then, each under its
+  /// guard.
+  Sum by_cases(const Guard& split, const Facts& facts,
+               const std::function<Sum(const Facts&)>& part);
   Sum maximum(const Sum& a, const Sum& b, const Facts& facts);
 
   /// The same with everything applied that the facts tell.

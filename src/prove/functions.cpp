@@ -111,16 +111,8 @@ std::string Algebra::sign_text(const Sum& s) {
 Sum Algebra::inverse(const Sum& a, const Facts& facts) {
   const Guard* split = outer_guard(a, {});
   if (!split) return invert_simple(a);
-  std::vector<Guard> cases = negated(*split);
-  cases.push_back(*split);
-  Sum total;
-  for (const Guard& c : cases) {
-    if (facts.refutes(c)) continue;
-    Facts inner = facts;
-    inner.assume(c);
-    total = add(total, guarded(inverse(simplified(a, inner), inner), {c}));
-  }
-  return total;
+  return by_cases(*split, facts,
+                  [&](const Facts& inner) { return inverse(simplified(a, inner), inner); });
 }
 
 Sum Algebra::invert_simple(const Sum& a) {

@@ -34,6 +34,24 @@ void compute_one_shard(const SynthesisOptions& o, const synth::SynthesizeOptions
                     totals.reused ? ", which was there" : ""));
 }
 
+// The rule file, and the folder's certificates with those of its rules.
+void write_rules(const std::string& folder, const synth::SynthesizeOptions& options,
+                 const synth::Synthesis& synthesis) {
+  namespace fs = std::filesystem;
+  fs::create_directories(folder);
+  const std::string path = (fs::path(folder) / (options.vocabulary + ".rules")).string();
+  AtomicFile file(path);
+  file.write(synth::rule_file(options, synthesis));
+  file.commit();
+  rules::Certificates certificates = rules::read_certificates(folder);
+  for (size_t k = 0; k < synthesis.kept.size(); ++k) {
+    const auto rule = rules::parse_rule(synthesis.kept[k].text(), options.vocabulary, 1);
+    certificates[rules::certificate_hash(rule).to_string()] = synthesis.certificates[k];
+  }
+  rules::write_certificates(folder, certificates);
+  options.say(fmt::format("wrote {} and certificates of {} rules", path, synthesis.kept.size()));
+}
+
 }  // namespace
 
 std::vector<VocabularyEntry> vocabulary_list() {
@@ -41,7 +59,7 @@ std::vector<VocabularyEntry> vocabulary_list() {
   for (const synth::Vocabulary& v : synth::vocabularies()) {
     size_t inputs = 0;
     for (const synth::InputClass& c : v.inputs) inputs += static_cast<size_t>(c.count);
-    entries.push_back({v.name, v.doc, inputs, v.templates.size()});
+    entries.push_back({v.name, v.doc, inputs, v.templates.size(), v.operators});
   }
   return entries;
 }
@@ -54,20 +72,22 @@ void synthesize_rules(const SynthesisOptions& o) {
   for (const std::string& name : o.vocabularies) {
     synth::SynthesizeOptions options;
     options.vocabulary = name;
-    options.operators = o.operators;
+    options.operators = o.operators ? o.operators : synth::vocabulary(name).operators;
     options.growth = o.all ? synth::Growth::all : synth::Growth::representatives;
     options.seed = o.seed;
     options.learn = !o.count_only;
     options.test_all = o.test_all;
+    options.judge = {.instances = o.strange_instances, .processes = o.threads};
     options.say = o.say;
     options.progress = o.progress;
-    options.shards = {.folder = (fs::path(o.work_folder) /
-                                 fmt::format("{}-{}{}", name, o.operators, o.all ? "-all" : ""))
-                                    .string(),
-                      .shards = o.shards,
-                      .only = o.only_shard,
-                      .threads = o.threads};
-    o.say(fmt::format("vocabulary {}, up to {} operators", name, o.operators));
+    options.shards = {
+        .folder = (fs::path(o.work_folder) /
+                   fmt::format("{}-{}{}", name, options.operators, o.all ? "-all" : ""))
+                      .string(),
+        .shards = o.shards,
+        .only = o.only_shard,
+        .threads = o.threads};
+    o.say(fmt::format("vocabulary {}, up to {} operators", name, options.operators));
     const double begin = now();
     if (o.only_shard >= 0) {
       compute_one_shard(o, options);
@@ -78,12 +98,7 @@ void synthesize_rules(const SynthesisOptions& o) {
     o.say(fmt::format("{:>10.1f}  seconds, at most {:.2f} GiB of memory", now() - begin,
                       peak_gigabytes()));
     if (o.output.empty() || o.count_only) continue;
-    fs::create_directories(o.output);
-    const std::string path = (fs::path(o.output) / (name + ".rules")).string();
-    AtomicFile file(path);
-    file.write(synth::rule_file(options, result));
-    file.commit();
-    o.say(fmt::format("wrote {}", path));
+    write_rules(o.output, options, result);
   }
 }
 

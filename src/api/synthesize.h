@@ -11,22 +11,25 @@ namespace tessera::api {
 
 struct SynthesisOptions {
   std::vector<std::string> vocabularies;  ///< empty: list them
-  int operators = 3;
+  int operators = 0;                      ///< 0: as the vocabularies say
   bool all = false;         ///< also graphs that hold a smaller graph's equal (TASO's way)
   bool count_only = false;  ///< enumerate and group, learn nothing
   bool test_all = false;    ///< test every equation before derivability is decided
   int shards = 64;
-  int only_shard = -1;  ///< compute one shard and stop
-  int threads = 2;
+  int only_shard = -1;          ///< compute one shard and stop
+  int threads = 2;              ///< and processes that judge rules
+  int strange_instances = 200;  ///< that each rule is judged by before the prover
   uint64_t seed = 1;
   std::string work_folder;  ///< for shards
-  std::string output;       ///< a folder for VOCABULARY.rules; empty: nothing is written
+  /// A folder for VOCABULARY.rules and their certificates; empty: nothing is written.
+  std::string output;
   std::function<void(const std::string&)> say, progress;
 };
 
 struct VocabularyEntry {
   std::string name, doc;
-  size_t inputs = 0, operators = 0;
+  size_t inputs = 0, records = 0;
+  int operators = 0;
 };
 std::vector<VocabularyEntry> vocabulary_list();
 

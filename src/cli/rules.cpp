@@ -65,10 +65,11 @@ void show_rule(const std::string& name, const ModelOptions& o, Shell& shell) {
 }
 
 void list_vocabularies() {
-  std::vector<Row> rows{{"vocabulary", "tensors", "operators", "what"}};
+  std::vector<Row> rows{{"vocabulary", "tensors", "records", "operators", "what"}};
   for (const api::VocabularyEntry& v : api::vocabulary_list())
-    rows.push_back({v.name, std::to_string(v.inputs), std::to_string(v.operators), v.doc});
-  std::cout << format_table(rows, 4);
+    rows.push_back({v.name, std::to_string(v.inputs), std::to_string(v.records),
+                    std::to_string(v.operators), v.doc});
+  std::cout << format_table(rows, 5);
 }
 
 void add_synthesize(CLI::App& rules) {
@@ -77,21 +78,25 @@ void add_synthesize(CLI::App& rules) {
   CLI::App& app = *rules.add_subcommand(
       "synthesize", "enumerate graphs over operator records and learn rules from equal ones");
   app.add_option("VOCABULARY", o->vocabularies, "what to enumerate over (none: list them)");
-  app.add_option("--operators", o->operators, "the most operators of a graph")
-      ->check(CLI::Range(1, 5))
-      ->capture_default_str();
+  app.add_option("--operators", o->operators,
+                 "the most operators of a graph (default: as the vocabulary says)")
+      ->check(CLI::Range(1, 5));
   app.add_flag("--all", o->all, "extend also graphs that compute what a smaller one does");
   app.add_flag("--count-only", o->count_only, "enumerate and compare, learn nothing");
   app.add_flag("--test-all", o->test_all, "test every equation before derivability is decided");
   app.add_option("--shards", o->shards, "parts of the last level")->capture_default_str();
   app.add_option("--shard", o->only_shard, "compute this part only (from 0)");
-  app.add_option("--threads", o->threads, "threads")
+  app.add_option("--threads", o->threads, "threads, and processes that judge rules")
       ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+  app.add_option("--strange", o->strange_instances,
+                 "instances beyond the sample clauses that each rule must stand")
+      ->check(CLI::Range(0, 1000000))
       ->capture_default_str();
   app.add_option("--seed", o->seed, "of the random tensors")->capture_default_str();
   app.add_option("--work", o->work_folder, "folder for shards; what is there is not computed again")
       ->required();
-  app.add_option("-o,--output", o->output, "folder for VOCABULARY.rules");
+  app.add_option("-o,--output", o->output, "folder for VOCABULARY.rules and certificates");
   app.add_flag("--quiet", *quiet, "no progress");
   app.callback([o, quiet] {
     if (o->vocabularies.empty()) return list_vocabularies();

@@ -306,7 +306,7 @@ std::optional<LearnedRule> Generalizer::most_general(std::span<const Equation> e
 
 bool Generalizer::passes(LearnedRule& rule, bool exact, int instances) {
   rule.exact = exact;
-  const std::string statement = rule.statement() + (exact ? " exact" : " real");
+  const std::string statement = rule.identity();
   if (banned_.contains(statement)) return false;
   if (const auto it = passed_.find(statement); it != passed_.end()) {
     rule.instances = it->second;
@@ -323,14 +323,21 @@ bool Generalizer::passes(LearnedRule& rule, bool exact, int instances) {
 }
 
 bool Generalizer::confirm(LearnedRule& rule, int instances) {
+  if (const auto it = confirmed_.find(rule.identity()); it != confirmed_.end()) {
+    rule.instances = it->second;
+    return true;
+  }
   const Equation e{rule.left_term, rule.right_term};
   const int count = instances_for(pool_, std::span(&e, 1), instances);
   const rules::Rule parsed = rules::parse_rule(rule.text(), "learned", 1);
   const auto report =
       rules::check_rule(parsed, {.instances = count, .attempts = 8 * count, .seed = 4711});
   rule.instances = report.instances;
-  if (report.ok) return true;
-  banned_.insert(rule.statement() + (rule.exact ? " exact" : " real"));
+  if (report.ok) {
+    confirmed_[rule.identity()] = rule.instances;
+    return true;
+  }
+  ban(rule);
   return false;
 }
 

@@ -31,8 +31,10 @@ class Generalizer {
   /// Two equations at once, read from left to right: both left sides are replaced together. Between
   /// them the left sides have all variables of the right ones.
   std::optional<LearnedRule> pair(const Equation& first, const Equation& second);
-  /// Tests a rule on as many fresh instances; one that fails will not pass again.
+  /// Tests a rule on as many fresh instances, once; one that fails will not pass again.
   bool confirm(LearnedRule& rule, int instances);
+  /// The rule was refuted elsewhere: its equation gets a form that says less, if any.
+  void ban(const LearnedRule& rule) { banned_.insert(rule.identity()); }
 
  private:
   std::optional<LearnedRule> most_general(std::span<const Equation> equations, bool same_variables);
@@ -40,9 +42,9 @@ class Generalizer {
 
   TermPool& pool_;
   int instances_;
-  std::map<std::string, int> passed_;  ///< statement and mode -> instances
-  std::set<std::string> banned_;       ///< statement and mode
-  std::set<std::string> failed_;       ///< text
+  std::map<std::string, int> passed_, confirmed_;  ///< identity -> instances
+  std::set<std::string> banned_;                   ///< identity
+  std::set<std::string> failed_;                   ///< text
 };
 
 /// True if each element of the output depends on the same element of the inputs only, by the

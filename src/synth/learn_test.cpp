@@ -42,6 +42,7 @@ SynthesizeOptions options(const std::string& folder, int shards) {
   o.operators = 2;
   o.instances = 30;
   o.kept_instances = 60;
+  o.judge = {.instances = 20, .processes = 2};
   o.shards = {.folder = folder, .shards = shards, .threads = 2};
   return o;
 }
@@ -113,6 +114,28 @@ TEST(Learn, refuses_what_is_false) {
   const TermId s = f.input("s", {3, 3}, 2), t = f.input("t", {3, 3}, 2);
   EXPECT_FALSE(
       Generalizer(f.pool).one({f.op("matmul", {s, t}), f.op("matmul", {t, s})}).has_value());
+}
+
+TEST(Learn, judges_rules_by_strange_instances_and_by_proof) {
+  Fixture f;
+  Generalizer generalizer(f.pool);
+  const auto rule = generalizer.one({f.op("neg", {f.op("neg", {f.x})}), f.x});
+  const auto product =
+      generalizer.one({f.op("matmul", {f.x, f.op("add", {f.v, f.w})}),
+                       f.op("add", {f.op("matmul", {f.x, f.v}), f.op("matmul", {f.x, f.w})})});
+  ASSERT_TRUE(rule && product);
+  LearnedRule wrong = *rule;  // -(-x) as -x
+  wrong.right = rule->left.args[0];
+  wrong.both_ways = false;
+  const LearnedRule* const all[] = {&*rule, &*product, &wrong};
+  for (const int processes : {1, 3}) {
+    const auto j = judge(all, {.instances = 50, .processes = processes});
+    ASSERT_EQ(j.size(), 3u);
+    EXPECT_EQ(j[0].certificate.status, rules::Status::proved) << j[0].certificate.detail;
+    EXPECT_EQ(j[1].certificate.status, rules::Status::proved) << j[1].certificate.detail;
+    EXPECT_EQ(j[2].refuted, Judgement::By::instances);
+    EXPECT_NE(j[2].counterexample.find("differ"), std::string::npos);
+  }
 }
 
 TEST(Learn, adverse_samples_refute_forms_that_are_too_general) {

@@ -58,6 +58,8 @@ struct LearnedRule {
   std::string text() const;
   /// left, right and conditions: what makes two rules one.
   std::string statement() const;
+  /// The statement and how exactly it is meant.
+  std::string identity() const { return statement() + (exact ? " exact" : " real"); }
 };
 
 struct Match {

@@ -12,6 +12,12 @@
 namespace tessera::synth {
 namespace {
 
+std::vector<LearnedRule*> pointers(std::deque<LearnedRule>& rules) {
+  std::vector<LearnedRule*> all;
+  for (LearnedRule& rule : rules) all.push_back(&rule);
+  return all;
+}
+
 class Pipeline {
  public:
   Pipeline(const SynthesizeOptions& options, std::span<const LearnedRule> known)
@@ -29,11 +35,14 @@ class Pipeline {
     order(equations);
     while (true) {
       test();
+      // Refuted rules must not stand for what they derive, so all is decided again without them.
+      if (options_.test_all && !judge_all(pointers(rules_))) continue;
       derive();
       if (confirm()) break;
     }
     report();
     merge_outputs(equations);
+    count_statuses();
     return std::move(result_);
   }
 
@@ -83,8 +92,11 @@ class Pipeline {
   void test();
   void derive();
   bool confirm();
+  bool judge_all(const std::vector<LearnedRule*>& rules);
+  void keep(LearnedRule rule);
   void report();
   void merge_outputs(const std::vector<Equation>& equations);
+  void count_statuses();
 
   const SynthesizeOptions& options_;
   std::span<const LearnedRule> known_;
@@ -96,6 +108,8 @@ class Pipeline {
   std::deque<LearnedRule> rules_;  // the base points to them
   std::vector<LearnedRule*> kept_;
   std::vector<Equation> ordered_;
+  std::map<std::string, Judgement> judged_;  // by statement and mode
+  size_t refuted_by_instances_ = 0, refuted_by_prover_ = 0;
   size_t refused_ = 0, derivable_ = 0;
 };
 
@@ -225,14 +239,58 @@ void Pipeline::derive() {
     if (!dropped.contains(rule)) kept_.push_back(rule);
 }
 
-// Kept rules imply others, so each must stand many instances; if one falls, all is decided again
-// without it.
+// False if a rule was refuted; what was judged is not judged again.
+bool Pipeline::judge_all(const std::vector<LearnedRule*>& rules) {
+  std::vector<const LearnedRule*> open;
+  for (const LearnedRule* rule : rules)
+    if (!judged_.contains(rule->identity())) open.push_back(rule);
+  JudgeOptions options = options_.judge;
+  options.progress = [&](size_t done, size_t count) {
+    progress(fmt::format("judging rules: {} of {}", done, count));
+  };
+  const std::vector<Judgement> judgements = judge(open, options);
+  bool all_stand = true;
+  for (size_t k = 0; k < open.size(); ++k) {
+    const Judgement& j = judgements[k];
+    judged_[open[k]->identity()] = j;
+    if (j.refuted == Judgement::By::nobody) continue;
+    all_stand = false;
+    generalizer_.ban(*open[k]);
+    const bool by_prover = j.refuted == Judgement::By::prover;
+    ++(by_prover ? refuted_by_prover_ : refuted_by_instances_);
+    say(fmt::format("  refuted by {}: {}\n    {}", by_prover ? "the prover" : "strange instances",
+                    open[k]->text(), j.counterexample));
+  }
+  return all_stand;
+}
+
+// Kept rules imply others, so each must stand many instances and the prover; if one falls, all is
+// decided again without it.
 bool Pipeline::confirm() {
   progress("testing the kept rules on many instances");
   size_t fallen = 0;
   for (LearnedRule* rule : kept_) fallen += !generalizer_.confirm(*rule, options_.kept_instances);
   if (fallen > 0) say(fmt::format("{:>10}  kept ones fell on more instances", fallen));
-  return fallen == 0;
+  return fallen == 0 && judge_all(kept_);
+}
+
+void Pipeline::keep(LearnedRule rule) {
+  result_.certificates.push_back(judged_.at(rule.identity()).certificate);
+  result_.certificates.back().name = rule.name;
+  result_.kept.push_back(std::move(rule));
+}
+
+void Pipeline::count_statuses() {
+  std::map<rules::Status, size_t> kept, all;
+  for (const rules::Certificate& c : result_.certificates) ++kept[c.status];
+  for (const auto& [identity, j] : judged_)
+    if (j.refuted == Judgement::By::nobody) ++all[j.certificate.status];
+  using rules::Status;
+  for (const Status s : {Status::proved, Status::bounded, Status::tested}) {
+    const auto name = to_string(s);
+    if (options_.test_all) stage(fmt::format("{}, before derivability", name), all[s]);
+    stage(fmt::format("{}, of the kept", name), kept[s]);
+  }
 }
 
 void Pipeline::report() {
@@ -240,6 +298,8 @@ void Pipeline::report() {
   say(fmt::format("{:>10}  hold on their shapes only, or have no spelling", refused_));
   if (!options_.test_all) stage("derivable from smaller rules", derivable_);
   stage("rules after generalizing parameters and shapes, tested", rules_.size());
+  stage("refuted by strange instances on the way", refuted_by_instances_);
+  stage("refuted by the prover on the way", refuted_by_prover_);
   stage("kept: the others do not derive them", kept_.size());
   std::map<std::string, int> numbers;
   for (LearnedRule* rule : kept_) {
@@ -247,7 +307,7 @@ void Pipeline::report() {
     for (TermId t : pool_.subterms(rule->left_term)) stem += "-" + pool_.term(t).def->name;
     std::replace(stem.begin(), stem.end(), '_', '-');
     rule->name = fmt::format("{}-{}", stem, ++numbers[stem]);
-    result_.kept.push_back(*rule);
+    keep(*rule);
   }
 }
 
@@ -275,12 +335,12 @@ void Pipeline::merge_outputs(const std::vector<Equation>& equations) {
       if (!part || !pool_.equal(*part, *other, 4)) continue;
       auto rule = generalizer_.pair({e.right, e.left}, {*part, *other});
       if (!rule || !generalizer_.confirm(*rule, options_.kept_instances) ||
-          !statements.insert(rule->statement()).second)
+          !statements.insert(rule->statement()).second || !judge_all({&*rule}))
         continue;
       std::string stem = options_.vocabulary + "-merge-" + pool_.term(e.right).def->name;
       std::replace(stem.begin(), stem.end(), '_', '-');
       rule->name = fmt::format("{}-{}", stem, ++numbers[stem]);
-      result_.kept.push_back(std::move(*rule));
+      keep(std::move(*rule));
       ++merged;
       break;
     }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "synth/derive.h"
+#include "synth/judge.h"
 #include "synth/shard_files.h"
 
 namespace tessera::synth {
@@ -25,6 +26,8 @@ struct SynthesizeOptions {
   bool test_all = false;
   /// Random instances that every rule, and that every kept one is tested on (Generalizer).
   int instances = 100, kept_instances = 1000;
+  /// How kept rules (with `test_all` all rules) are judged, by strange instances and the prover.
+  JudgeOptions judge;
   DeriveLimits limits;
   std::function<void(const std::string&)> say = {};       ///< a line of the report
   std::function<void(const std::string&)> progress = {};  ///< what is being done now
@@ -41,14 +44,15 @@ struct Synthesis {
   uint64_t pairs = 0;
   std::vector<StageCount> stages;
   std::vector<LearnedRule> kept;
-  size_t tested = 0;  ///< rules that passed
+  std::vector<rules::Certificate> certificates;  ///< of the kept
+  size_t tested = 0;                             ///< rules that passed
 };
 
-/// Deterministic: the result depends on the options but not on threads or shards. Rules that
-/// `known` ones derive are not kept.
+/// Deterministic: the result depends on the options but not on threads, processes or shards. Rules
+/// that `known` ones derive are not kept, and none that was refuted.
 Synthesis synthesize(const SynthesizeOptions& options, std::span<const LearnedRule> known = {});
 
-/// The text of a rule file.
+/// The text of a rule file, without certificates.
 std::string rule_file(const SynthesizeOptions& options, const Synthesis& synthesis);
 
 }  // namespace tessera::synth

@@ -49,6 +49,7 @@ struct Vocabulary {
   std::vector<Template> templates;
   int64_t max_elements = 64;  ///< of any tensor
   int max_rank = 4;
+  int operators = 3;  ///< of a graph, unless options say otherwise
 };
 
 /// All vocabularies, by name.

@@ -103,6 +103,7 @@ Vocabulary pointwise() {
 Vocabulary reductions() {
   Vocabulary v{.name = "reductions", .doc = "reductions, softmax and pieces of norms"};
   v.inputs = {{"x", {2, 3}, 2}, {"c", {2, 1}, 1}, {"s", {}, 1}};
+  v.operators = 2;
   for (const char* name : {"add", "sub", "mul", "div"}) v.templates.push_back(op(name, 2));
   v.templates.push_back(op("max", 2));
   for (const char* name : {"reduce_sum", "reduce_mean", "reduce_max", "reduce_min"})
@@ -128,6 +129,7 @@ Vocabulary convolution() {
               {"r", {2, 2, 1, 1}, 1},
               {"d", {2, 1, 2, 3}, 1},
               {"s", {}, 1}};
+  v.operators = 2;
   v.max_elements = 96;
   v.templates = {op("conv", 2),
                  windowed(op("conv", 2)),

@@ -8,8 +8,8 @@
 namespace tessera::ops::records {
 namespace {
 
-// Models write 2^31 − 1 or 2^63 − 1 for "to the end".
-constexpr int64_t slice_far = std::numeric_limits<int32_t>::max();
+// Models write 10^9, 2^31 − 1 or 2^63 − 1 for "to the end".
+constexpr int64_t slice_far = 1'000'000'000;
 
 // A bound counted from 0 and clamped to [low, high]. Where a symbolic size leaves the clamping
 // undecided, the bound is required to lie inside, so that shapes stay simple.

@@ -204,6 +204,13 @@ ir::Dims NodeContext::dims(int k) {
   return dims;
 }
 
+std::optional<sym::Expr> NodeContext::try_size(int k) {
+  if (!has_input(k)) return std::nullopt;
+  const auto known = frame_.target->facts.symbolic(input(k).value);
+  if (!known || known->elements.size() != 1 || !known->elements[0].exact) return std::nullopt;
+  return known->elements[0].integer;
+}
+
 std::vector<int64_t> NodeContext::integers(int k) {
   const ir::Dims list = dims(k);
   const auto values = sym::constants(list);

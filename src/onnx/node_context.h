@@ -37,6 +37,7 @@ class NodeContext : public ops::OnnxImport {
   std::optional<Tensor> try_value(int k) override;
   Tensor value(int k) override;
   ir::Dims dims(int k) override;
+  std::optional<sym::Expr> try_size(int k) override;
   std::vector<int64_t> integers(int k) override;
   [[noreturn]] void fail(const std::string& message) const override;
   [[noreturn]] void unsupported(const std::string& message) const override;

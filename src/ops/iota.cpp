@@ -27,32 +27,31 @@ std::vector<Val> import_range(OnnxImport& c) {
     const Val steps = c.op("iota", {}, {{"length", ir::Dims{length}}, {"dtype", work}});
     return std::vector<Val>{cast(start + steps * delta, type)};
   };
-  if (is_float(type)) {
-    const auto number = [&](int k) {
-      const Tensor value = c.value(k);
-      if (value.size() != 1) c.fail("start, limit and delta must be scalars");
-      return value.converted(DType::f64).float_at(0);
+  const auto start = c.try_size(0), limit = c.try_size(1), delta = c.try_size(2);
+  const auto step = delta ? delta->constant() : std::nullopt;
+  if (start && limit && step && *step != 0 && *step != INT64_MIN) {
+    const sym::Expr distance = *step > 0 ? *limit - *start : *start - *limit;
+    sym::Expr length = sym::ceil_div(distance, *step > 0 ? *step : -*step);
+    if (length.is_constant()) length = sym::max(length, 0);
+    const auto number = [&](int64_t v) {
+      return c.builder().constant(Tensor::from_integers(std::array{v}, {}).converted(work));
     };
-    const double start = number(0), limit = number(1), delta = number(2);
-    const double length = std::ceil((limit - start) / delta);
-    if (!(length < iota_limit)) c.fail("the number of elements is not finite");
-    return progression(sym::Expr(static_cast<int64_t>(std::max(0.0, length))),
-                       c.builder().scalar(start, work), c.builder().scalar(delta, work));
+    Val first = start->is_constant()
+                    ? number(start->constant_part())
+                    : cast(reshape(c.op("shape_of", {}, {{"dims", ir::Dims{*start}}}), {}), work);
+    return progression(length, first, number(*step));
   }
-  const ir::Dims start = c.dims(0), limit = c.dims(1);
-  const std::vector<int64_t> delta = c.integers(2);
-  if (start.size() != 1 || limit.size() != 1 || delta.size() != 1 || delta[0] == 0 ||
-      delta[0] == INT64_MIN)
-    c.fail("start, limit and delta must be scalars, and delta not 0");
-  const sym::Expr distance = delta[0] > 0 ? limit[0] - start[0] : start[0] - limit[0];
-  sym::Expr length = sym::ceil_div(distance, delta[0] > 0 ? delta[0] : -delta[0]);
-  if (length.is_constant()) length = sym::max(length, 0);
-  Val first = start[0].is_constant()
-                  ? c.builder().constant(
-                        Tensor::from_integers(std::array{start[0].constant_part()}, {}, type))
-                  : cast(reshape(c.op("shape_of", {}, {{"dims", start}}), {}), type);
-  return progression(length, first,
-                     c.builder().constant(Tensor::from_integers(std::array{delta[0]}, {}, type)));
+  const auto number = [&](int k) {
+    const Tensor value = c.value(k);
+    if (value.size() != 1) c.fail("start, limit and delta must be scalars");
+    return value.converted(DType::f64).float_at(0);
+  };
+  const double from = number(0), to = number(1), by = number(2);
+  if (!is_float(type)) c.fail("delta must not be 0");
+  const double length = std::ceil((to - from) / by);
+  if (!(length < iota_limit)) c.fail("the number of elements is not finite");
+  return progression(sym::Expr(static_cast<int64_t>(std::max(0.0, length))),
+                     c.builder().scalar(from, work), c.builder().scalar(by, work));
 }
 
 void export_iota(OnnxExport& c) {

@@ -57,7 +57,9 @@ class OnnxImport {
   virtual Tensor value(int k) = 0;
   /// Contents of an integer tensor of rank 0 or 1 that may be symbolic (computed from shapes).
   virtual ir::Dims dims(int k) = 0;
-  /// The same where only numbers make sense (axes, pads).
+  /// A single number that may be symbolic, of any type: sizes survive a detour through floats.
+  virtual std::optional<sym::Expr> try_size(int k) = 0;
+  /// Contents of an integer tensor of rank 0 or 1 where only numbers make sense (axes, pads).
   virtual std::vector<int64_t> integers(int k) = 0;
 
   [[noreturn]] virtual void fail(const std::string& message) const = 0;         ///< malformed

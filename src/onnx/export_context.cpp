@@ -88,24 +88,31 @@ std::string Exporter::size(Block& block, const sym::Expr& e) {
   return e.constant_part() == 0 ? total : binary(block, "Add", total, number(e.constant_part()));
 }
 
-// The extent of the first axis of a model input that the symbol names.
+// The extent of an axis that the symbol names: of a model input, or of the result of an operator
+// that could not be interpreted, whose sizes are names of their own.
 std::string Exporter::symbol(Block& block, const std::string& name) {
   const auto known = sizes_.find(name);
   if (known != sizes_.end()) return known->second;
-  for (const pb::ValueInfoProto& input : model_.graph().input()) {
-    const auto& shape = input.type().tensor_type().shape();
-    for (int axis = 0; axis < shape.dim_size(); ++axis) {
-      const auto source = graph_.properties().find("onnx.dim." + name);
-      const std::string& spelled = source == graph_.properties().end() ? name : source->second;
-      if (shape.dim(axis).dim_param() != spelled) continue;
-      const std::string whole = emit(block, "Shape", {input.name()}, {}, 1).output(0);
-      const std::string at = constant(Tensor::from_integers(std::vector<int64_t>{axis}, {1}));
+  const auto extent = [&](const ir::Dims& dims) -> std::optional<int64_t> {
+    for (size_t axis = 0; axis < dims.size(); ++axis)
+      if (dims[axis].as_symbol() == name) return static_cast<int64_t>(axis);
+    return std::nullopt;
+  };
+  for (ir::NodeId id = 0; id < graph_.node_count(); ++id) {
+    const ir::Node& node = graph_.node(id);
+    if (node.op != "input" && node.op != "barrier") continue;
+    for (uint32_t k = 0; k < node.outputs.size(); ++k) {
+      const auto axis = node.outputs[k].opaque ? std::nullopt : extent(node.outputs[k].shape);
+      const auto source = main_->names.find({id, k});
+      if (!axis || source == main_->names.end()) continue;
+      const std::string whole = emit(block, "Shape", {source->second}, {}, 1).output(0);
+      const std::string at = constant(Tensor::from_integers(std::vector<int64_t>{*axis}, {1}));
       std::string size = emit(block, "Gather", {whole, at}, {{"axis", int64_t{0}}}, 1).output(0);
       if (block.out == model_.mutable_graph()) sizes_.emplace(name, size);
       return size;
     }
   }
-  fail_user(ErrorKind::unsupported, "no input has the dimension '{}'", name);
+  fail_user(ErrorKind::unsupported, "no value has the dimension '{}'", name);
 }
 
 }  // namespace tessera::onnx

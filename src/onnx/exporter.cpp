@@ -166,6 +166,7 @@ void Exporter::write_signature(Block& block) {
 
 pb::ModelProto Exporter::run() {
   Block block;
+  main_ = &block;
   block.graph = &graph_;
   block.out = model_.mutable_graph();
   block.out->set_name(graph_.name());

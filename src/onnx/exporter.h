@@ -65,6 +65,7 @@ class Exporter {
   std::string binary(Block& block, const char* op, const std::string& a, const std::string& b);
 
   const ir::Graph& graph_;
+  const Block* main_ = nullptr;  ///< of the model's graph
   int opset_;
   pb::ModelProto model_;
   std::set<std::string, std::less<>> used_;

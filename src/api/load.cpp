@@ -72,16 +72,32 @@ std::map<std::string, int64_t> sizes_of(const ir::Graph& graph, const NamedTenso
   return sizes;
 }
 
-// A binding of a name that no input has would otherwise do nothing, silently.
-void require_symbols(const ir::Graph& unbound, const std::map<std::string, int64_t>& bind) {
+// A binding of a name that no input has would otherwise do nothing, silently. `bound`: as in
+// onnx::ImportOptions.
+void require_symbols(const ir::Graph& unbound, const std::map<std::string, int64_t>& bind,
+                     std::set<std::string>* bound) {
   std::map<std::string, sym::Expr> symbols;
   for (const ir::NodeId id : unbound.inputs())
     for (const sym::Expr& d : unbound.node(id).outputs[0].shape) d.collect_symbols(symbols);
   std::string known;
   for (const auto& [name, expr] : symbols) known += (known.empty() ? "" : ", ") + name;
-  for (const auto& [name, size] : bind)
-    TESSERA_USER_CHECK(symbols.count(name), "--bind {}: no input has such a dimension ({})", name,
+  for (const auto& [name, size] : bind) {
+    if (bound && symbols.count(name)) bound->insert(name);
+    TESSERA_USER_CHECK(bound || symbols.count(name),
+                       "--bind {}: no input has such a dimension ({})", name,
                        known.empty() ? "all are known" : "there are " + known);
+  }
+}
+
+// The same input both bound and given must have one value.
+void require_agreement(const std::map<std::string, int64_t>& bind, const NamedTensors& known) {
+  for (const auto& [name, number] : bind) {
+    const auto given = known.find(name);
+    if (given == known.end()) continue;
+    const Tensor value = given->second.converted(DType::i64);
+    TESSERA_USER_CHECK(value.size() == 1 && value.integer_at(0) == number,
+                       "input '{}' is bound to {}, and another value is given", name, number);
+  }
 }
 
 ir::AttrMap substitute(const ir::AttrMap& attrs, const std::map<std::string, sym::Expr>& sizes) {
@@ -111,10 +127,11 @@ void warn(const Options& options, const std::string& message) {
   if (options.warn) options.warn(message);
 }
 
-ir::Graph load_model(const std::string& path, const Options& options, const NamedTensors& known) {
+ir::Graph load_model(const std::string& path, const Options& options, const NamedTensors& known,
+                     std::set<std::string>* bound) {
   if (ends_with(path, ".tsr")) {
     ir::Graph graph = lang::parse_file(path);
-    require_symbols(graph, options.bind);
+    require_symbols(graph, options.bind, bound);
     auto sizes = sizes_of(graph, known);
     sizes.insert(options.bind.begin(), options.bind.end());
     return sizes.empty() ? graph : bind_sizes(graph, sizes);
@@ -122,19 +139,21 @@ ir::Graph load_model(const std::string& path, const Options& options, const Name
   TESSERA_USER_CHECK(ends_with(path, ".onnx") || is_plan(path),
                      "'{}' is neither .onnx nor .tsr nor .plan", path);
   onnx::ImportOptions importing = import_options(options);
-  if (!options.bind.empty()) {
-    onnx::ImportOptions unbound = importing;
-    unbound.bind.clear();
-    unbound.warn = nullptr;
-    require_symbols(import_onnx(path, unbound, known), options.bind);
-  }
-  ir::Graph graph = import_onnx(path, importing, known);
-  const auto sizes = sizes_of(graph, known);
-  if (sizes.empty()) return graph;
-  // Read again rather than substitute: more shapes fold when sizes are known from the start.
-  importing.bind.insert(sizes.begin(), sizes.end());
-  importing.warn = nullptr;
+  importing.bound = bound;
+  require_agreement(options.bind, known);
+  // Known from the start rather than substituted afterwards: more shapes fold.
+  for (const auto& [name, value] : known) importing.shapes.emplace(name, value.shape());
   return import_onnx(path, importing, known);
+}
+
+std::pair<ir::Graph, ir::Graph> load_models(const std::string& a, const std::string& b,
+                                            const Options& options) {
+  std::set<std::string> bound;
+  std::pair<ir::Graph, ir::Graph> models{load_model(a, options, {}, &bound),
+                                         load_model(b, options, {}, &bound)};
+  for (const auto& [name, size] : options.bind)
+    TESSERA_USER_CHECK(bound.contains(name), "--bind {}: neither model has such a dimension", name);
+  return models;
 }
 
 void save_model(const ir::Graph& graph, const std::string& path, int opset) {

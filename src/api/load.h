@@ -2,7 +2,9 @@
 // Models from files, and the values they run on.
 #pragma once
 
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "api/options.h"
@@ -12,9 +14,14 @@ namespace tessera::api {
 
 /// Reads `.onnx`, `.tsr` or `.plan`. `known` are values of inputs: symbolic dimensions are bound to
 /// their sizes, and where a shape depends on an input's value the value is built in (the graph then
-/// holds for these inputs only). Throws UserError.
+/// holds for these inputs only). `bound`, if given, collects the names of options.bind that the
+/// model has; otherwise every name must be one. Throws UserError.
 ir::Graph load_model(const std::string& path, const Options& options,
-                     const NamedTensors& known = {});
+                     const NamedTensors& known = {}, std::set<std::string>* bound = nullptr);
+
+/// Two models under the same bindings: a dimension may be symbolic in one of them only.
+std::pair<ir::Graph, ir::Graph> load_models(const std::string& a, const std::string& b,
+                                            const Options& options);
 
 /// Writes `.onnx` or `.tsr`, whole or not at all. `opset` 0: the model's own.
 void save_model(const ir::Graph& graph, const std::string& path, int opset = 0);

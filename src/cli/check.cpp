@@ -71,7 +71,7 @@ void check_models(const CheckArguments& o, Shell& shell) {
   api::CheckOptions checking;
   checking.seeds = o.seeds;
   checking.tolerance = o.relative_tolerance();
-  const ir::Graph a = api::load_model(o.model, options), b = api::load_model(o.other, options);
+  const auto [a, b] = api::load_models(o.model, o.other, options);
   if (!o.derivation.empty()) {
     const api::Replay replay = api::replay(a, b, o.other, read_file(o.derivation), options);
     end_progress();

@@ -57,7 +57,10 @@ void ModelOptions::add_engine(CLI::App& app) {
       ->capture_default_str();
   app.add_option("--threads", threads, "threads (default: the cores this process may use)")
       ->check(CLI::Range(1, 1024));
-  app.add_option("--bind", bind, "size of a symbolic dimension, NAME=INT; may be repeated")
+  app.add_option(
+         "--bind", bind,
+         "size of a symbolic dimension or value of an input of one element, NAME=INT; may be "
+         "repeated")
       ->type_name("NAME=INT")
       ->allow_extra_args(false);
   cache = default_cache();

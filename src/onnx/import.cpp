@@ -57,6 +57,7 @@ ir::Graph import_proto(pb::ModelProto& model, const std::string& folder,
 
 void Importer::import_inputs(Frame& frame) {
   const pb::GraphProto& graph = model_.graph();
+  bind_shapes(graph);
   for (const pb::ValueInfoProto& input : graph.input()) {
     check_name(input.name(), "input");
     // Before IR version 4 every initializer is listed as an input as well.
@@ -67,14 +68,41 @@ void Importer::import_inputs(Frame& frame) {
     const ops::Val value = frame.target->builder.input(input.name(), type);
     define(frame, input.name(), value);
     check_types(*frame.target, value.value.node);
-    const auto given = options_.values.find(input.name());
-    if (given == options_.values.end()) continue;
+    if (auto given = given_value(input.name(), type))
+      frame.target->facts.set(value.value, Fact{std::move(*given), std::nullopt, true});
+  }
+  check_bindings();
+}
+
+std::optional<Tensor> Importer::given_value(const std::string& name, const ir::ValueType& type) {
+  const auto bound = binding(name);
+  const auto given = options_.values.find(name);
+  if (given != options_.values.end()) {
     TESSERA_USER_CHECK(given->second.type() == type.dtype && given->second.rank() == type.rank(),
-                       "the value given for '{}' has type {}{}, expected {}", input.name(),
+                       "the value given for '{}' has type {}{}, expected {}", name,
                        to_string(given->second.type()), shape_to_string(given->second.shape()),
                        type.to_string());
-    frame.target->facts.set(value.value, Fact{given->second, std::nullopt, true});
+    return given->second;
   }
+  if (!bound) return std::nullopt;
+  const auto shape = sym::constants(type.shape);
+  TESSERA_USER_CHECK(shape && element_count(*shape) == 1,
+                     "'{}' is bound to a number, but is an input of type {}", name,
+                     type.to_string());
+  return Tensor::from_integers(std::vector<int64_t>{*bound}, *shape).converted(type.dtype);
+}
+
+// A binding of a name that no input has would otherwise do nothing, silently.
+void Importer::check_bindings() const {
+  if (options_.bound) return options_.bound->insert(bound_.begin(), bound_.end());
+  std::string known;
+  for (const auto& [symbol, source] : symbols_) {
+    const std::string& name = source.find('\n') == std::string::npos ? source : symbol;
+    known += (known.empty() ? "" : ", ") + name;
+  }
+  for (const auto& [name, size] : options_.bind)
+    TESSERA_USER_CHECK(bound_.contains(name), "--bind {}: no input has such a dimension ({})", name,
+                       known.empty() ? "all are known" : "there are " + known);
 }
 
 void Importer::set_properties(ir::GraphBuilder& graph) const {

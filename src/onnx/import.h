@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,8 +21,13 @@
 namespace tessera::onnx {
 
 struct ImportOptions {
-  /// Values of symbolic dimensions, by their name in the model.
+  /// Values of symbolic dimensions, by their name in the model, and of graph inputs of one element;
+  /// the graph is then valid for these values.
   std::map<std::string, int64_t> bind = {};
+  /// If given, collects the names of `bind` that the model has; otherwise every name must be one.
+  std::set<std::string>* bound = nullptr;
+  /// Sizes of graph inputs, by name: their symbolic dimensions are bound to them.
+  std::map<std::string, Shape> shapes = {};
   /// Values of graph inputs, used only where a shape or parameter depends on one; the graph is then
   /// valid for these values.
   std::map<std::string, Tensor> values = {};

@@ -39,6 +39,21 @@ std::string to_identifier(const std::string& text) {
   return is_identifier(name) ? name : "_" + name;
 }
 
+// Some exporters write -1 for "unknown", and "?" for dimensions that need not be equal.
+bool is_extent(const pb::TensorShapeProto::Dimension& dim) {
+  return dim.has_dim_value() && dim.dim_value() != -1;
+}
+
+bool is_named(const pb::TensorShapeProto::Dimension& dim) {
+  return !dim.dim_param().empty() && dim.dim_param() != "?";
+}
+
+// Dimensions without a name are called after their axis.
+std::string dimension_name(const pb::TensorShapeProto::Dimension& dim, const std::string& value,
+                           int axis) {
+  return is_named(dim) ? dim.dim_param() : fmt::format("{}_d{}", value, axis);
+}
+
 }  // namespace
 
 std::string normalized_domain(const std::string& domain) {
@@ -87,23 +102,49 @@ int Importer::opset(const Frame& frame, const std::string& domain) const {
   return at == frame.opsets->end() ? 1 : at->second;
 }
 
+std::optional<int64_t> Importer::binding(const std::string& name) {
+  const auto at = options_.bind.find(name);
+  if (!name.empty() && at != options_.bind.end()) {
+    bound_.insert(name);
+    return at->second;
+  }
+  const auto size = sizes_.find(name);
+  return size == sizes_.end() ? std::nullopt : std::optional(size->second);
+}
+
+void Importer::bind_shapes(const pb::GraphProto& graph) {
+  for (const pb::ValueInfoProto& input : graph.input()) {
+    const auto given = options_.shapes.find(input.name());
+    const auto& declared = input.type().tensor_type().shape();
+    if (given == options_.shapes.end() || declared.dim_size() != std::ssize(given->second))
+      continue;
+    for (int axis = 0; axis < declared.dim_size(); ++axis) {
+      const auto& dim = declared.dim(axis);
+      const int64_t size = given->second[static_cast<size_t>(axis)];
+      if (is_extent(dim)) continue;
+      const std::string name = dimension_name(dim, input.name(), axis);
+      const auto [at, fresh] = sizes_.emplace(name, size);
+      TESSERA_USER_CHECK(fresh || at->second == size,
+                         "input '{}': dimension {} is {}, but '{}' is {} in another input",
+                         input.name(), axis, size, name, at->second);
+    }
+  }
+}
+
 sym::Expr Importer::dimension(const pb::TensorShapeProto::Dimension& dim, const std::string& value,
                               int axis) {
-  if (dim.has_dim_value()) {
-    // Some exporters write -1 (or 0 in old converters) for "unknown"; -1 is no extent.
+  if (is_extent(dim)) {
     TESSERA_USER_CHECK(dim.dim_value() >= 0, "value '{}' has the negative dimension {}", value,
                        dim.dim_value());
     return dim.dim_value();
   }
-  const std::string& param = dim.dim_param();
-  check_name(param, "dimension");
-  const auto bound = options_.bind.find(param);
-  if (!param.empty() && bound != options_.bind.end()) return bound->second;
-  std::string symbol = to_identifier(param.empty() ? fmt::format("{}_d{}", value, axis) : param);
-  const std::string source = param.empty() ? fmt::format("{}\n{}", value, axis) : param;
+  const std::string name = dimension_name(dim, value, axis);
+  check_name(name, "dimension");
+  if (const auto size = binding(name)) return *size;
+  std::string symbol = to_identifier(name);
+  const std::string source = is_named(dim) ? name : fmt::format("{}\n{}", value, axis);
   while (symbols_.contains(symbol) && symbols_[symbol] != source) symbol += "_";
-  const auto bound_symbol = options_.bind.find(symbol);
-  if (bound_symbol != options_.bind.end()) return bound_symbol->second;
+  if (const auto size = binding(symbol)) return *size;
   symbols_[symbol] = source;
   return sym::Expr::symbol(symbol);
 }

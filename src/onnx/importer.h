@@ -104,6 +104,14 @@ class Importer {
   void check_types(const Target& target, ir::NodeId first) const;
   /// Throws when the model, small as it is, expands into too much work.
   void count_work(Target& target);
+  /// Takes the sizes of dimensions from options.shapes.
+  void bind_shapes(const pb::GraphProto& graph);
+  /// What options.bind or options.shapes says of a dimension, by its name or symbol, or an input.
+  std::optional<int64_t> binding(const std::string& name);
+  /// Throws UserError when a name of options.bind is neither a dimension nor an input.
+  void check_bindings() const;
+  /// The value that options.values or options.bind give to an input.
+  std::optional<Tensor> given_value(const std::string& name, const ir::ValueType& type);
   sym::Expr dimension(const pb::TensorShapeProto::Dimension& dim, const std::string& value,
                       int axis);
 
@@ -115,6 +123,8 @@ class Importer {
   std::map<std::string, const pb::FunctionProto*> functions_;
   std::map<const pb::FunctionProto*, OpsetMap> function_opsets_;
   std::map<std::string, std::string> symbols_;  ///< our symbol -> the model's dim_param
+  std::map<std::string, int64_t> sizes_;        ///< dimensions by name, from options.shapes
+  std::set<std::string> bound_;                 ///< names of options.bind found in the inputs
   int64_t node_count_ = 0;                      ///< imported so far
   int64_t work_ = 0;                            ///< expression nodes made, in all targets
   int64_t stated_nodes_ = 0;                    ///< of the graph and of the functions, each once

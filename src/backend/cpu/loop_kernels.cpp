@@ -14,8 +14,6 @@
 namespace tessera::backend::cpu {
 namespace {
 
-// Work worth a further thread: waking one and waiting for it takes some microseconds.
-constexpr double min_ns_per_thread = 8000;
 // Rough speed of generated code on one core.
 constexpr double ns_per_flop = 0.1, ns_per_byte = 0.06;
 
@@ -25,7 +23,7 @@ class JitKernel : public runtime::Kernel {
       : jit_(std::move(jit)), kernel_(kernel) {
     const double ns = static_cast<double>(kernel.rows) *
                       (kernel.flops_per_row * ns_per_flop + kernel.bytes_per_row * ns_per_byte);
-    useful_threads_ = static_cast<int>(std::clamp(ns / min_ns_per_thread, 1.0, 1024.0));
+    useful_threads_ = useful_threads(ns);
   }
 
   void run(const runtime::KernelArgs& args) const override {

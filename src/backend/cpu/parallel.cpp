@@ -5,7 +5,9 @@
 #include <immintrin.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -16,18 +18,55 @@
 namespace tessera::backend::cpu {
 namespace {
 
-// About 20 µs: longer than the gap between two kernels, shorter than a time slice.
-constexpr int spins = 1000;
-constexpr int parts_per_thread = 4;
+using Clock = std::chrono::steady_clock;
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
 
-// Waits until `value` is no longer `old`.
-template <typename T>
-void wait_while(const std::atomic<T>& value, T old) {
-  for (int k = 0; k < spins; ++k) {
-    if (value.load(std::memory_order_acquire) != old) return;
+// A worker waits this long for the next region before it sleeps: longer than a kernel that is too
+// small to be shared, and as long as a few wakings take.
+constexpr microseconds worker_patience{150};
+// A caller waits for a worker that is in its last part: sleeping costs a waking.
+constexpr microseconds caller_patience{500};
+// A thread that waits offers its core to others this often, ...
+constexpr microseconds politeness{10};
+// ... and one that comes back later than this had to share it.
+constexpr microseconds stall{200};
+// After a stall the caller works alone: twice as long each time, half as long when all was well for
+// several times as long.
+constexpr milliseconds shortest_pause{4}, longest_pause{128};
+constexpr int good_pauses = 4;
+
+constexpr int parts_per_thread = 4;
+constexpr int most_threads = 256;
+
+enum class Wait : uint8_t { done, impatient, stalled };
+
+// Waits until `is_over()`, for `patience` at most.
+template <typename F>
+Wait spin(microseconds patience, F is_over) {
+  constexpr int pauses = 16;
+  for (int k = 0; k < pauses; ++k) {
+    if (is_over()) return Wait::done;
     _mm_pause();
   }
-  while (value.load(std::memory_order_acquire) == old) value.wait(old, std::memory_order_acquire);
+  const Clock::time_point start = Clock::now();
+  Clock::time_point yielded = start, now = start;
+  bool stalled = false;
+  while (now - start < patience) {
+    for (int k = 0; k < pauses; ++k) {
+      if (is_over()) return stalled ? Wait::stalled : Wait::done;
+      _mm_pause();
+    }
+    if (now - yielded > politeness) {
+      std::this_thread::yield();
+      yielded = now;
+    }
+    const Clock::time_point before = now;
+    now = Clock::now();
+    stalled |= now - before > stall;
+  }
+  if (is_over()) return stalled ? Wait::stalled : Wait::done;
+  return stalled ? Wait::stalled : Wait::impatient;
 }
 
 // What this thread is in the region it runs.
@@ -40,22 +79,27 @@ thread_local int max_threads = 0;  // 0: as many as there are processors
 
 using RegionFn = void (*)(void*);
 
-// A region is a number of parts. Any thread of the pool may claim the next part, the caller too: on
-// a busy machine, where a worker may come late, the caller does its part.
+// A region is a number of parts, of which every thread has a share. A thread claims the parts of
+// its own share in their order, so that it meets the same data in kernel after kernel, and then
+// what others have left: on a busy machine, where a worker may come late, the caller does its
+// parts.
 class Pool {
  public:
   // Runs `parts` parts on at most `threads` threads. REQUIRES: parts that meet at barriers are no
   // more than threads.
   void run(RegionFn fn, void* data, int parts, int threads) {
     const std::lock_guard lock(regions_);
-    run_locked(fn, data, parts, threads);
+    backward_ = false;
+    run_locked(fn, data, parts, std::min(threads, most_threads), is_alone());
   }
 
-  // The same, unless another caller's region runs.
-  bool try_run(RegionFn fn, void* data, int parts, int threads) {
+  // The same, unless another caller's region runs or a worker lost its core not long ago.
+  bool try_run(RegionFn fn, void* data, int parts, int threads, bool backward) {
     const std::unique_lock lock(regions_, std::try_to_lock);
-    if (lock) run_locked(fn, data, parts, threads);
-    return lock.owns_lock();
+    if (!lock || is_alone()) return false;
+    backward_ = backward;
+    run_locked(fn, data, parts, std::min(threads, most_threads), false);
+    return true;
   }
 
   // All parts of the region that is running meet.
@@ -65,78 +109,161 @@ class Pool {
       barrier_count_.store(0, std::memory_order_relaxed);
       barrier_round_.fetch_add(1, std::memory_order_release);
       barrier_round_.notify_all();
-    } else {
-      wait_while(barrier_round_, round);
+      return;
     }
+    wake(threads_.load(std::memory_order_relaxed));  // a caller that works alone did not
+    const auto passed = [&] { return barrier_round_.load(std::memory_order_acquire) != round; };
+    if (spin(caller_patience, passed) == Wait::done) return;
+    while (!passed()) barrier_round_.wait(round, std::memory_order_acquire);
   }
 
  private:
-  // A ticket: number of the region, its parts, and the next part to be claimed.
-  static constexpr int region_shift = 32, parts_shift = 16;
+  // A share: number of the region, the end of its parts, and the next one to be claimed.
+  static constexpr int region_shift = 32, end_shift = 16;
   static constexpr uint64_t mask = 0xffff;
 
+  struct alignas(64) Share {
+    std::atomic<uint64_t> ticket{0};
+    int first = 0;
+  };
   struct alignas(64) Worker {
     std::atomic<uint32_t> turn{0};
+    std::atomic<bool> asleep{false};
   };
 
-  void run_locked(RegionFn fn, void* data, int parts, int threads) {
+  bool is_alone() const {
+    return Clock::now().time_since_epoch().count() < alone_until_.load(std::memory_order_relaxed);
+  }
+
+  void run_locked(RegionFn fn, void* data, int parts, int threads, bool alone) {
+    const Clock::time_point start = Clock::now();
     invalid_.store(false, std::memory_order_relaxed);
     while (static_cast<int>(workers_.size()) < threads - 1) add_worker();
     fn_ = fn;
     data_ = data;
+    parts_ = parts;
     remaining_.store(parts, std::memory_order_relaxed);
-    const uint64_t region = (ticket_.load(std::memory_order_relaxed) >> region_shift) + 1;
-    ticket_.store(region << region_shift | static_cast<uint64_t>(parts) << parts_shift,
-                  std::memory_order_release);
-    for (int k = 0; k < threads - 1; ++k) {
-      workers_[k]->turn.fetch_add(1, std::memory_order_release);
-      workers_[k]->turn.notify_one();
+    threads_.store(threads, std::memory_order_relaxed);
+    ++region_;
+    for (int k = 0; k < threads; ++k) {
+      const auto first = static_cast<uint64_t>(parts) * k / threads;
+      const auto end = static_cast<uint64_t>(parts) * (k + 1) / threads;
+      shares_[k].first = static_cast<int>(first);
+      shares_[k].ticket.store(uint64_t{region_} << region_shift | end << end_shift | first,
+                              std::memory_order_release);
     }
-    work(false);
+    for (int k = 0; k < threads - 1; ++k)
+      workers_[k]->turn.store(region_, std::memory_order_release);
+    if (!alone) wake(threads);
+    work(0, false);
+    const Clock::time_point worked = Clock::now();
+    const auto is_over = [this] { return remaining_.load(std::memory_order_acquire) == 0; };
+    spin(caller_patience, is_over);
     for (int left = remaining_.load(std::memory_order_acquire); left != 0;
          left = remaining_.load(std::memory_order_acquire))
-      wait_while(remaining_, left);
+      remaining_.wait(left, std::memory_order_acquire);
     if (invalid_.load(std::memory_order_relaxed)) _mm_setcsr(_mm_getcsr() | _MM_EXCEPT_INVALID);
+    judge(start, worked);
+  }
+
+  // Wakes the workers that sleep, among those of a region of `threads` threads.
+  void wake(int threads) {
+    // A worker announces its sleep before it looks a last time for its turn.
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    for (int k = 0; k < threads - 1; ++k)
+      if (workers_[k]->asleep.load(std::memory_order_relaxed)) workers_[k]->turn.notify_one();
+  }
+
+  // A caller that waited longer than it worked waited for a worker that lost its core.
+  void judge(Clock::time_point start, Clock::time_point worked) {
+    const Clock::time_point now = Clock::now();
+    if (now - worked > stall && now - worked > worked - start) return note_stall();
+    const int64_t pause = pause_.load(std::memory_order_relaxed);
+    if (pause == 0) return;
+    const int64_t good =
+        now.time_since_epoch().count() - alone_until_.load(std::memory_order_relaxed);
+    if (good < good_pauses * pause) return;
+    const auto less = pause / 2;
+    pause_.store(less < Clock::duration(shortest_pause).count() ? 0 : less,
+                 std::memory_order_relaxed);
+    alone_until_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+  }
+
+  // Threads that note one stall at the same time may do so twice: the pause is longer than due.
+  void note_stall() {
+    const int64_t now = Clock::now().time_since_epoch().count();
+    if (now < alone_until_.load(std::memory_order_relaxed)) return;
+    const int64_t pause =
+        std::clamp(2 * pause_.load(std::memory_order_relaxed),
+                   Clock::duration(shortest_pause).count(), Clock::duration(longest_pause).count());
+    pause_.store(pause, std::memory_order_relaxed);
+    alone_until_.store(now + pause, std::memory_order_relaxed);
   }
 
   // Runs parts of the current region until none is left to claim. While a claimed part runs, the
   // region cannot end, so what describes it stays as it is.
-  void work(bool is_worker) {
-    uint64_t ticket = ticket_.load(std::memory_order_acquire);
-    while ((ticket & mask) < (ticket >> parts_shift & mask)) {
-      if (!ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel)) continue;
-      place = {static_cast<int>(ticket & mask), static_cast<int>(ticket >> parts_shift & mask),
-               true};
-      if (is_worker) clear_invalid();
-      fn_(data_);
-      place = {};
-      if (invalid_raised()) invalid_.store(true, std::memory_order_relaxed);
-      if (remaining_.fetch_sub(1, std::memory_order_acq_rel) == 1) remaining_.notify_one();
-      ticket = ticket_.load(std::memory_order_acquire);
+  void work(int self, bool is_worker) {
+    const int threads = threads_.load(std::memory_order_acquire);
+    for (int k = 0; k < threads; ++k) {
+      Share& share = shares_[(self + k) % threads];
+      uint64_t ticket = share.ticket.load(std::memory_order_acquire);
+      while ((ticket & mask) < (ticket >> end_shift & mask)) {
+        if (!share.ticket.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel))
+          continue;
+        const auto next = static_cast<int>(ticket & mask);
+        const auto end = static_cast<int>(ticket >> end_shift & mask);
+        place = {backward_ ? share.first + end - 1 - next : next, parts_, true};
+        if (is_worker) clear_invalid();
+        fn_(data_);
+        place = {};
+        if (invalid_raised()) invalid_.store(true, std::memory_order_relaxed);
+        if (remaining_.fetch_sub(1, std::memory_order_acq_rel) == 1) remaining_.notify_one();
+        ticket = share.ticket.load(std::memory_order_acquire);
+      }
     }
   }
 
   void add_worker() {
     workers_.push_back(std::make_unique<Worker>());
-    std::thread([this, worker = workers_.back().get()] {
+    const auto self = static_cast<int>(workers_.size());
+    std::thread([this, self, worker = workers_.back().get()] {
       uint32_t turn = 0;
       while (true) {
-        wait_while(worker->turn, turn);
+        wait(*worker, turn);
         turn = worker->turn.load(std::memory_order_acquire);
-        work(true);
+        work(self, true);
       }
     }).detach();
   }
 
+  // Until it is the worker's turn again.
+  void wait(Worker& worker, uint32_t turn) {
+    const auto is_over = [&] { return worker.turn.load(std::memory_order_acquire) != turn; };
+    const Wait waited = spin(worker_patience, is_over);
+    if (waited == Wait::done) return;
+    if (waited == Wait::stalled) note_stall();
+    worker.asleep.store(true, std::memory_order_relaxed);
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    while (!is_over()) worker.turn.wait(turn, std::memory_order_acquire);
+    worker.asleep.store(false, std::memory_order_relaxed);
+  }
+
   std::mutex regions_;
   std::vector<std::unique_ptr<Worker>> workers_;
+  // Of the region that is running.
   RegionFn fn_ = nullptr;
   void* data_ = nullptr;
-  alignas(64) std::atomic<uint64_t> ticket_{0};
+  int parts_ = 0;
+  bool backward_ = false;
+  uint32_t region_ = 0;
+  std::atomic<int> threads_{1};
+  std::array<Share, most_threads> shares_;
   alignas(64) std::atomic<int> remaining_{0};
   std::atomic<bool> invalid_{false};  // an operation of the region was invalid
   alignas(64) std::atomic<int> barrier_count_{0};
   std::atomic<uint32_t> barrier_round_{0};
+  // In ticks of the clock. Alone: without workers.
+  alignas(64) std::atomic<int64_t> alone_until_{0}, pause_{0};
 };
 
 // Never destroyed: its threads live as long as the process.
@@ -166,7 +293,18 @@ ThreadScope::~ThreadScope() { max_threads = previous_; }
 void clear_invalid() { _mm_setcsr(_mm_getcsr() & ~_MM_EXCEPT_INVALID); }
 bool invalid_raised() { return (_mm_getcsr() & _MM_EXCEPT_INVALID) != 0; }
 
-void parallel_ranges(int threads, int64_t count, ParallelBody body, void* data) {
+int useful_threads(double nanoseconds) {
+  // A region takes about two microseconds of every thread.
+  constexpr double least = 6000;
+  return static_cast<int>(std::clamp(nanoseconds / least, 1.0, double{most_threads}));
+}
+
+double product_nanoseconds(double flops, double bytes) {
+  constexpr double flops_per_ns = 150, bytes_per_ns = 60;
+  return std::max(flops / flops_per_ns, bytes / bytes_per_ns);
+}
+
+void parallel_ranges(int threads, int64_t count, ParallelBody body, void* data, bool backward) {
   struct Ranges {
     int64_t parts, count;
     ParallelBody body;
@@ -183,7 +321,8 @@ void parallel_ranges(int threads, int64_t count, ParallelBody body, void* data) 
     r.body(r.data, r.count * place.number / r.parts, r.count * (place.number + 1) / r.parts);
   };
   // When the workers serve another caller, this one is quicker by itself than in a queue.
-  if (!pool().try_run(part, &ranges, static_cast<int>(ranges.parts), threads)) body(data, 0, count);
+  if (!pool().try_run(part, &ranges, static_cast<int>(ranges.parts), threads, backward))
+    body(data, 0, count);
 }
 
 }  // namespace tessera::backend::cpu

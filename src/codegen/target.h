@@ -54,11 +54,14 @@ struct LibraryRequest {
   std::string op;
   ir::AttrMap attrs;
   std::vector<View> src;
-  std::vector<const Tensor*> constants;  ///< per source: its row-major value when known, or null
+  /// Per source: a tensor whose memory begins with the view's first element when it is known, or
+  /// null.
+  std::vector<const Tensor*> constants;
   View dst;
   std::vector<PostOp> post;
   int threads = 1;
   bool generated_only = false;  ///< no kernel of a library from outside
+  double flops = 0, bytes = 0;  ///< of the whole work; 0: not known
 };
 
 /// Thread-compatible: one thread at a time makes kernels.

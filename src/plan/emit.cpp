@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // From a finished draft to a program: kernels are made, constants collected, memory assigned.
 #include <algorithm>
+#include <deque>
 #include <map>
 
 #include "base/check.h"
@@ -117,6 +118,19 @@ class Emitter {
     }
   }
 
+  // A constant's memory from the value's first element on; null for what is not constant. What had
+  // to be made for it is added to `made`.
+  const Tensor* known(ValueId v, std::deque<Tensor>& made) const {
+    if (v == no_value || !d_.values[d_.root(v)].constant) return nullptr;
+    const Tensor& tensor = *d_.values[d_.root(v)].constant;
+    const Value& value = d_.values[v];
+    if (!value.alias) return &tensor;
+    const size_t offset = static_cast<size_t>(value.alias->offset) * size_of(value.dtype);
+    made.emplace_back(value.dtype, value.shape, std::make_shared<Tensor>(tensor),
+                      tensor.data() + offset);
+    return &made.back();
+  }
+
   std::shared_ptr<const runtime::Kernel> make_library(Step& s) {
     count_library(s);
     codegen::LibraryRequest request;
@@ -125,10 +139,12 @@ class Emitter {
     request.post = s.post;
     request.threads = options_.threads;
     request.generated_only = options_.generated_only;
+    request.flops = s.flops;
+    request.bytes = s.bytes;
+    std::deque<Tensor> constants;
     for (ValueId v : s.src) {
       request.src.push_back(view(v));
-      const bool known = v != no_value && d_.values[v].constant;
-      request.constants.push_back(known ? &*d_.values[v].constant : nullptr);
+      request.constants.push_back(known(v, constants));
     }
     request.dst = view(s.dst[0]);
     auto kernel = target_.make_library(request);

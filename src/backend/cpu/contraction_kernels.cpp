@@ -3,6 +3,7 @@
 #include "backend/cpu/contraction_kernels.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "backend/cpu/aligned_buffer.h"
 #include "backend/cpu/contraction_form.h"
@@ -19,16 +20,21 @@ using codegen::Contraction;
 using codegen::ContractionSchedule;
 using codegen::LibraryRequest;
 
-// Work worth a further thread, and the speed of one core: see loop_kernels.cpp.
-constexpr double flops_per_thread = 8000 * 150;
 constexpr size_t most_operands = 14;
+// Weights of a few rows that neither fit the second-level cache nor have to come from memory: what
+// the last run read last is still in that cache, so every other run begins there.
+constexpr double second_level = 512e3, third_level = 16e6;
+
 class TileKernel : public runtime::Kernel {
  public:
   TileKernel(std::shared_ptr<codegen::Jit> jit, Code code, const Contraction& c,
              const ContractionSchedule& s, std::vector<int> operands)
       : jit_(std::move(jit)), code_(std::move(code)), operands_(std::move(operands)) {
     implementation_ = "tiles " + s.to_string();
-    useful_threads_ = static_cast<int>(std::clamp(c.flops() / flops_per_thread, 1.0, 1024.0));
+    const double bytes = 4.0 * static_cast<double>(c.reduction() * c.column.extent);
+    useful_threads_ = useful_threads(product_nanoseconds(c.flops(), bytes));
+    turns_ = c.packed && c.batch.empty() && c.row_count() <= s.rows && bytes > second_level &&
+             bytes < third_level;
   }
 
   void set_packed(AlignedBuffer packed) { packed_ = std::move(packed); }
@@ -38,8 +44,15 @@ class TileKernel : public runtime::Kernel {
     const std::byte* src[most_operands + 2] = {
         args.src[0], packed_ ? reinterpret_cast<const std::byte*>(packed_.get()) : args.src[1]};
     for (size_t k = 0; k < operands_.size(); ++k) src[k + 2] = args.src[operands_[k]];
+    const int threads = std::min(args.threads, useful_threads_);
+    if (turns_ && (runs_.fetch_add(1, std::memory_order_relaxed) & 1) != 0) {
+      const auto back = [&](int64_t begin, int64_t end) {
+        while (end-- > begin) code_->run(src, args.dst, end, end + 1);
+      };
+      return parallel_for(threads, code_->rows, back, true);
+    }
     const auto work = [&](int64_t begin, int64_t end) { code_->run(src, args.dst, begin, end); };
-    parallel_for(std::min(args.threads, useful_threads_), code_->rows, work);
+    parallel_for(threads, code_->rows, work);
   }
 
   bool reads(size_t number) const override { return number != 1 || !packed_; }
@@ -52,6 +65,8 @@ class TileKernel : public runtime::Kernel {
   AlignedBuffer packed_;
   std::string implementation_;
   int useful_threads_ = 1;
+  bool turns_ = false;  ///< every other run visits the weights backward
+  mutable std::atomic<uint32_t> runs_{0};
 };
 
 void append(std::string& key, const Contraction::Axis& axis) {

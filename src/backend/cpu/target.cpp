@@ -2,11 +2,14 @@
 // Which kernel the CPU uses for what the planner asks.
 #include "backend/cpu/target.h"
 
+#include <algorithm>
+
 #include "backend/cpu/concat.h"
 #include "backend/cpu/contraction_kernels.h"
 #include "backend/cpu/cumulative.h"
 #include "backend/cpu/loop_kernels.h"
 #include "backend/cpu/onednn.h"
+#include "backend/cpu/parallel.h"
 #include "backend/cpu/scatter.h"
 #include "base/check.h"
 
@@ -35,7 +38,11 @@ class CpuTarget : public codegen::Target {
       if (auto kernel = contractions_.make(request, only)) return kernel;
     if (only) return nullptr;
     try {
-      return request.op == "matmul" ? make_matmul(request) : make_convolution(request);
+      LibraryRequest limited = request;
+      if (request.flops > 0)
+        limited.threads = std::min(
+            request.threads, useful_threads(product_nanoseconds(request.flops, request.bytes)));
+      return request.op == "matmul" ? make_matmul(limited) : make_convolution(limited);
     } catch (const dnnl::error& e) {
       if (e.status == dnnl_unimplemented || e.status == dnnl_invalid_arguments) return nullptr;
       throw InternalError(fmt::format("oneDNN: {} ({})", e.what(), request.op));

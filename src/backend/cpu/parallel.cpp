@@ -27,11 +27,11 @@ using std::chrono::milliseconds;
 constexpr microseconds worker_patience{150};
 // A caller waits for a worker that is in its last part: sleeping costs a waking.
 constexpr microseconds caller_patience{500};
-// A thread that waits offers its core to others this often, ...
+// A thread that waits offers its core to others this often.
 constexpr microseconds politeness{10};
-// ... and one that comes back later than this had to share it.
+// A caller that waits this long for a part meets a worker that lost its core in the middle of it.
 constexpr microseconds stall{200};
-// After a stall the caller works alone: twice as long each time, half as long when all was well for
+// After a stall callers work alone: twice as long each time, half as long when all was well for
 // several times as long.
 constexpr milliseconds shortest_pause{4}, longest_pause{128};
 constexpr int good_pauses = 4;
@@ -39,34 +39,29 @@ constexpr int good_pauses = 4;
 constexpr int parts_per_thread = 4;
 constexpr int most_threads = 256;
 
-enum class Wait : uint8_t { done, impatient, stalled };
-
-// Waits until `is_over()`, for `patience` at most.
+// Waits until `is_over()`, for `patience` at most; whether it is.
 template <typename F>
-Wait spin(microseconds patience, F is_over) {
+bool spin(microseconds patience, F is_over) {
   constexpr int pauses = 16;
-  for (int k = 0; k < pauses; ++k) {
-    if (is_over()) return Wait::done;
-    _mm_pause();
-  }
-  const Clock::time_point start = Clock::now();
-  Clock::time_point yielded = start, now = start;
-  bool stalled = false;
-  while (now - start < patience) {
+  const auto look = [&] {
     for (int k = 0; k < pauses; ++k) {
-      if (is_over()) return stalled ? Wait::stalled : Wait::done;
+      if (is_over()) return true;
       _mm_pause();
     }
+    return false;
+  };
+  if (look()) return true;
+  const Clock::time_point start = Clock::now();
+  Clock::time_point yielded = start, now = start;
+  while (now - start < patience) {
+    if (look()) return true;
     if (now - yielded > politeness) {
       std::this_thread::yield();
       yielded = now;
     }
-    const Clock::time_point before = now;
     now = Clock::now();
-    stalled |= now - before > stall;
   }
-  if (is_over()) return stalled ? Wait::stalled : Wait::done;
-  return stalled ? Wait::stalled : Wait::impatient;
+  return is_over();
 }
 
 // What this thread is in the region it runs.
@@ -113,7 +108,7 @@ class Pool {
     }
     wake(threads_.load(std::memory_order_relaxed));  // a caller that works alone did not
     const auto passed = [&] { return barrier_round_.load(std::memory_order_acquire) != round; };
-    if (spin(caller_patience, passed) == Wait::done) return;
+    if (spin(caller_patience, passed)) return;
     while (!passed()) barrier_round_.wait(round, std::memory_order_acquire);
   }
 
@@ -131,9 +126,7 @@ class Pool {
     std::atomic<bool> asleep{false};
   };
 
-  bool is_alone() const {
-    return Clock::now().time_since_epoch().count() < alone_until_.load(std::memory_order_relaxed);
-  }
+  bool is_alone() const { return Clock::now() < alone_until_; }
 
   void run_locked(RegionFn fn, void* data, int parts, int threads, bool alone) {
     const Clock::time_point start = Clock::now();
@@ -174,30 +167,14 @@ class Pool {
       if (workers_[k]->asleep.load(std::memory_order_relaxed)) workers_[k]->turn.notify_one();
   }
 
-  // A caller that waited longer than it worked waited for a worker that lost its core.
+  // A caller that waited longer than it worked would have been quicker alone.
   void judge(Clock::time_point start, Clock::time_point worked) {
     const Clock::time_point now = Clock::now();
-    if (now - worked > stall && now - worked > worked - start) return note_stall();
-    const int64_t pause = pause_.load(std::memory_order_relaxed);
-    if (pause == 0) return;
-    const int64_t good =
-        now.time_since_epoch().count() - alone_until_.load(std::memory_order_relaxed);
-    if (good < good_pauses * pause) return;
-    const auto less = pause / 2;
-    pause_.store(less < Clock::duration(shortest_pause).count() ? 0 : less,
-                 std::memory_order_relaxed);
-    alone_until_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
-  }
-
-  // Threads that note one stall at the same time may do so twice: the pause is longer than due.
-  void note_stall() {
-    const int64_t now = Clock::now().time_since_epoch().count();
-    if (now < alone_until_.load(std::memory_order_relaxed)) return;
-    const int64_t pause =
-        std::clamp(2 * pause_.load(std::memory_order_relaxed),
-                   Clock::duration(shortest_pause).count(), Clock::duration(longest_pause).count());
-    pause_.store(pause, std::memory_order_relaxed);
-    alone_until_.store(now + pause, std::memory_order_relaxed);
+    const bool stalled = now - worked > stall && now - worked > worked - start;
+    if (stalled) pause_ = std::clamp<Clock::duration>(2 * pause_, shortest_pause, longest_pause);
+    else if (pause_ == Clock::duration::zero() || now - alone_until_ < good_pauses * pause_) return;
+    else pause_ = pause_ > shortest_pause ? pause_ / 2 : Clock::duration::zero();
+    alone_until_ = stalled ? now + pause_ : now;
   }
 
   // Runs parts of the current region until none is left to claim. While a claimed part runs, the
@@ -239,9 +216,7 @@ class Pool {
   // Until it is the worker's turn again.
   void wait(Worker& worker, uint32_t turn) {
     const auto is_over = [&] { return worker.turn.load(std::memory_order_acquire) != turn; };
-    const Wait waited = spin(worker_patience, is_over);
-    if (waited == Wait::done) return;
-    if (waited == Wait::stalled) note_stall();
+    if (spin(worker_patience, is_over)) return;
     worker.asleep.store(true, std::memory_order_relaxed);
     std::atomic_thread_fence(std::memory_order_seq_cst);
     while (!is_over()) worker.turn.wait(turn, std::memory_order_acquire);
@@ -262,8 +237,9 @@ class Pool {
   std::atomic<bool> invalid_{false};  // an operation of the region was invalid
   alignas(64) std::atomic<int> barrier_count_{0};
   std::atomic<uint32_t> barrier_round_{0};
-  // In ticks of the clock. Alone: without workers.
-  alignas(64) std::atomic<int64_t> alone_until_{0}, pause_{0};
+  // Callers work alone until then; how long the last pause was, 0 when all is well.
+  Clock::time_point alone_until_;
+  Clock::duration pause_{0};
 };
 
 // Never destroyed: its threads live as long as the process.

@@ -56,7 +56,8 @@ class Expander {
   std::vector<ir::Value> add(ir::Node node) {
     if (node.op == "constant") return {unique(std::move(node))[0]};
     const ops::OpDef& def = ops::registry().get(node.op);
-    if (def.decompose) return add_decomposed(def, node);
+    if (def.decompose) return copy(decomposed(def, node), present(node), node.name);
+    if (const auto phases = convolution(node)) return copy(*phases, present(node), node.name);
     const bool runs = def.meaning || node.op == "scan" || (def.opaque && def.opaque->evaluate);
     if (!runs)
       fail_user(ErrorKind::unsupported, "node '{}' ({}): the operator cannot be interpreted",
@@ -67,12 +68,20 @@ class Expander {
     return def.impure ? placed(builder_.add(node), node.outputs.size()) : unique(std::move(node));
   }
 
-  std::vector<ir::Value> add_decomposed(const ops::OpDef& def, const ir::Node& node) {
-    std::vector<ir::Value> present;
+  static std::vector<ir::Value> present(const ir::Node& node) {
+    std::vector<ir::Value> values;
     for (ir::Value v : node.inputs)
-      if (v.present()) present.push_back(v);
-    const ir::Graph body = ops::decompose(def, types(node), node.attrs, node.regions);
-    return copy(body, present, node.name);
+      if (v.present()) values.push_back(v);
+    return values;
+  }
+
+  ir::Graph decomposed(const ops::OpDef& def, const ir::Node& node) const {
+    return ops::decompose(def, types(node), node.attrs, node.regions);
+  }
+
+  std::optional<ir::Graph> convolution(const ir::Node& node) const {
+    if (node.op != "conv_transpose") return std::nullopt;
+    return convolution_of_phases(types(node), node.attrs, node.outputs[0].concrete_shape());
   }
 
   // Invariants of a recurrence that are constants become constants of its body.

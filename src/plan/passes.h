@@ -6,6 +6,7 @@
 #include <string>
 
 #include "codegen/target.h"
+#include "ops/registry.h"
 #include "plan/compile.h"
 #include "plan/draft.h"
 #include "runtime/plan.h"
@@ -28,6 +29,12 @@ struct Refusals {
 /// composites are expanded, constant subgraphs evaluated, equal nodes merged, dead ones dropped.
 /// Throws UserError(unsupported) naming a node that cannot be interpreted.
 ir::Graph expand(const ir::Graph& graph);
+
+/// A transposed convolution of inputs of these types as convolution and rearrangement, with inputs
+/// x, w and, where there is one, bias. Nothing with dilations, or where outputs have no taps.
+/// `result`: the extents of its output.
+std::optional<ir::Graph> convolution_of_phases(const ops::InputTypes& types,
+                                               const ir::AttrMap& attrs, const Shape& result);
 
 /// One step per node output. REQUIRES: an expanded graph of known sizes.
 Draft lower(const ir::Graph& graph);

@@ -25,7 +25,8 @@ std::string read_text(const std::filesystem::path& path) {
 
 std::string compare(const tile::File& file, const std::map<std::string, int64_t>& sizes,
                     const tile::Schedule& schedule) {
-  const ir::Graph reference = lang::parse_program(file.reference, file.program.name, sizes);
+  const ir::Graph reference =
+      lang::parse_program(file.references[0].text, file.program.name, sizes);
   Rng rng(5);
   std::vector<Tensor> inputs;
   for (ir::NodeId id : reference.inputs()) {
@@ -67,7 +68,7 @@ TEST(TileFiles, compute_what_their_references_say) {
     bool odd = false;
     for (const auto& [axis, size] : file.schedule.blocks) odd |= (size & (size - 1)) != 0;
     EXPECT_TRUE(odd) << "a block size that is no power of two";
-    ASSERT_FALSE(file.reference.empty());
+    ASSERT_FALSE(file.references.empty());
     const std::map<std::string, int64_t> all_sizes[] = {
         {{"R", 13}, {"C", 205}, {"M", 17}, {"K", 83}, {"N", 101}},
         {{"R", 1}, {"C", 1}, {"M", 1}, {"K", 1}, {"N", 1}},

@@ -10,6 +10,8 @@
 namespace tessera::api {
 namespace {
 
+constexpr double choice_seconds = 0.5;  // for each kernel of the user's that matches somewhere
+
 std::unique_ptr<codegen::Target> make_cpu_target(const Options& options) {
   const auto cache = std::make_shared<DiskCache>(
       DiskCacheOptions{.folder = options.cache_folder, .require_hit = options.require_cache_hit});
@@ -21,16 +23,63 @@ std::unique_ptr<codegen::Target> make_cpu_target(const Options& options) {
 class CpuProgram : public Program {
  public:
   CpuProgram(const ir::Graph& graph, const Options& options) {
-    plan::CompileOptions compiling;
-    compiling.threads = thread_count(options);
-    compiling.fuse = options.fuse;
-    plan_ = plan::compile(graph, *make_cpu_target(options), compiling);
+    if (options.kernels.empty() || options.force_kernels) {
+      plan_ = make_plan(graph, options, options.kernels);
+      for (const auto& kernel : options.kernels) note(*kernel, *plan_);
+      for (KernelChoice& choice : choices_) choice.used = choice.places > 0;
+    } else {
+      choose_kernels(graph, options);
+    }
   }
   std::vector<Tensor> run(const std::vector<Tensor>& inputs) override { return plan_->run(inputs); }
   size_t peak_bytes() const override { return plan_->arena_bytes(); }
+  std::vector<KernelChoice> kernels() const override { return choices_; }
 
  private:
+  explicit CpuProgram(std::unique_ptr<runtime::Plan> plan) : plan_(std::move(plan)) {}
+
+  static std::unique_ptr<runtime::Plan> make_plan(const ir::Graph& graph, const Options& options,
+                                                  const Kernels& kernels) {
+    plan::CompileOptions compiling;
+    compiling.threads = thread_count(options);
+    compiling.fuse = options.fuse;
+    compiling.kernels = kernels;
+    compiling.warn = options.warn;
+    return plan::compile(graph, *make_cpu_target(options), compiling);
+  }
+
+  KernelChoice& note(const tile::File& kernel, const runtime::Plan& plan) {
+    choices_.push_back({.name = kernel.program.name});
+    for (const runtime::Launch& launch : plan.launches())
+      if (launch.kernel->implementation() == "program " + kernel.program.name)
+        ++choices_.back().places;
+    return choices_.back();
+  }
+
+  // Kernel by kernel: each is kept if the whole program is surely faster with it.
+  void choose_kernels(const ir::Graph& graph, const Options& options) {
+    plan_ = make_plan(graph, options, {});
+    const std::vector<Tensor> inputs = random_inputs(graph, 1);
+    Kernels kept;
+    for (const auto& kernel : options.kernels) {
+      Kernels tried = kept;
+      tried.push_back(kernel);
+      CpuProgram candidate(make_plan(graph, options, tried));
+      KernelChoice& choice = note(*kernel, *candidate.plan_);
+      if (choice.places == 0) continue;
+      report_progress(options, "measuring kernel " + kernel->program.name);
+      const PairTiming timing = measure_pair(*this, candidate, inputs, choice_seconds);
+      choice.ratio = timing.ratio;
+      choice.ratio_low = timing.ratio_low, choice.ratio_high = timing.ratio_high;
+      choice.used = timing.ratio_high < 1;
+      if (!choice.used) continue;
+      kept = std::move(tried);
+      plan_ = std::move(candidate.plan_);
+    }
+  }
+
   std::unique_ptr<runtime::Plan> plan_;
+  std::vector<KernelChoice> choices_;
 };
 
 class ReferenceProgram : public Program {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,17 @@
 #include "ir/graph.h"
 
 namespace tessera::api {
+
+/// What became of a kernel of the user's.
+struct KernelChoice {
+  std::string name;
+  int places = 0;     ///< where its reference matches
+  bool used = false;  ///< at all of them, or at none
+  /// Time of the program with it over the time without, with a 95 % interval; nothing when it was
+  /// not measured.
+  std::optional<double> ratio;
+  double ratio_low = 0, ratio_high = 0;
+};
 
 /// A graph compiled for one target. Not thread-safe.
 class Program {
@@ -19,6 +31,8 @@ class Program {
   virtual std::vector<Tensor> run(const std::vector<Tensor>& inputs) = 0;
   /// Bytes of intermediate values at their peak; 0 where the target does not say.
   virtual size_t peak_bytes() const = 0;
+  /// One for each of options.kernels.
+  virtual std::vector<KernelChoice> kernels() const { return {}; }
 };
 
 /// The targets that options.target may name: "cpu", and "ref", the float64 reference.

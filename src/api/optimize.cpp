@@ -66,7 +66,10 @@ std::string objection(const ir::Graph& before, OptimizeReport& candidate, const 
   }
   if (!settings.measure) return {};
   report_progress(options, "compiling before and after");
-  const auto first = compile(before, options), second = compile(candidate.graph, options);
+  Options without = options;
+  without.kernels.clear();
+  const auto first = compile(before, without), second = compile(candidate.graph, options);
+  candidate.kernels = second->kernels();
   candidate.peak_bytes_before = first->peak_bytes();
   candidate.peak_bytes_after = second->peak_bytes();
   report_progress(options, "measuring before and after by turns");
@@ -149,6 +152,7 @@ OptimizeReport optimize(const ir::Graph& graph, const Options& options,
   if (!report.kept_input.empty()) {
     if (report.checked && !report.checked->same) warn(options, report.kept_input);
     report.graph = graph;
+    report.kernels.clear();
     report.derivation.clear();
     report.peak_bytes_after = report.peak_bytes_before;
   }

@@ -31,6 +31,7 @@ struct OptimizeReport {
   std::string not_measured;
   size_t peak_bytes_before = 0, peak_bytes_after = 0;
   std::optional<CheckReport> checked;
+  std::vector<KernelChoice> kernels;  ///< what became of options.kernels in the faster program
   double search_seconds = 0;
 };
 

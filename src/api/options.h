@@ -6,15 +6,24 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "types/tensor.h"
+
+namespace tessera::tile {
+struct File;
+}
 
 namespace tessera::api {
 
 /// Tensors by the names of a model's inputs or outputs.
 using NamedTensors = std::map<std::string, Tensor>;
+
+/// Tile programs that were checked (api/kernels.h).
+using Kernels = std::vector<std::shared_ptr<const tile::File>>;
 
 struct Options {
   std::string target = "cpu";
@@ -30,6 +39,10 @@ struct Options {
   /// Compiled kernels are kept in this folder, which must be the user's alone; empty: nowhere.
   std::string cache_folder;
   bool require_cache_hit = false;  ///< a kernel that is not there is an error
+  /// Kernels of the user's: one is used where its reference matches and the whole program measures
+  /// faster with it.
+  Kernels kernels;
+  bool force_kernels = false;  ///< used wherever they match, without measuring
   std::function<void(const std::string&)> warn;
   /// What is being done now, in a few words.
   std::function<void(const std::string&)> progress;

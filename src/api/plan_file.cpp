@@ -8,9 +8,11 @@
 #include <nlohmann/json.hpp>
 
 #include "api/catalog.h"
+#include "api/kernels.h"
 #include "base/atomic_file.h"
 #include "base/check.h"
 #include "onnx/export.h"
+#include "tile/program.h"
 
 namespace tessera::api {
 namespace {
@@ -30,7 +32,12 @@ Plan read_decisions(const std::string& path, std::ifstream& file) {
                          decided["processor"].is_string() && decided.contains("threads") &&
                          decided["threads"].is_number_integer(),
                      "'{}': its second line is damaged", path);
-  return {decided["processor"], std::clamp(decided["threads"].get<int>(), 1, 1024), {}};
+  Plan plan{decided["processor"], std::clamp(decided["threads"].get<int>(), 1, 1024), {}, {}};
+  for (const auto& text : decided.value("kernels", nlohmann::json::array())) {
+    TESSERA_USER_CHECK(text.is_string(), "'{}': its second line is damaged", path);
+    plan.kernels.push_back(text);
+  }
+  return plan;
 }
 
 }  // namespace
@@ -41,8 +48,9 @@ bool is_plan(const std::string& path) {
 
 void write_plan(const ir::Graph& graph, const std::string& path, const Options& options) {
   TESSERA_USER_CHECK(is_plan(path), "'{}': the name of a plan ends in {}", path, suffix);
-  const nlohmann::ordered_json decided{{"processor", processor_name()},
-                                       {"threads", thread_count(options)}};
+  nlohmann::ordered_json decided{{"processor", processor_name()},
+                                 {"threads", thread_count(options)}};
+  for (const auto& kernel : options.kernels) decided["kernels"].push_back(tile::print(*kernel));
   AtomicFile file(path);
   file.write(fmt::format("{}\n", header));
   file.write(decided.dump() + "\n");
@@ -59,7 +67,13 @@ Plan read_plan(const std::string& path) {
 
 Options options_for(const std::string& path, Options options) {
   std::ifstream file;
-  if (options.threads == 0 && is_plan(path)) options.threads = read_decisions(path, file).threads;
+  if (!is_plan(path)) return options;
+  const Plan plan = read_decisions(path, file);
+  if (options.threads == 0) options.threads = plan.threads;
+  if (!options.kernels.empty() || plan.kernels.empty()) return options;
+  for (const std::string& text : plan.kernels)
+    options.kernels.push_back(read_kernel(text, path + " kernel", options));
+  options.force_kernels = true;
   return options;
 }
 

@@ -2,7 +2,7 @@
 // Plan files: what `optimize --plan` decided, so that `run` and `bench` need no search.
 //
 //   tessera plan 1
-//   {"processor": …, "threads": …}
+//   {"processor": …, "threads": …, "kernels": [texts of the user's tile programs that it uses]}
 //   the rewritten model, as ONNX
 //
 // A plan holds no machine code: it is compiled for the processor that it meets, so it is never run
@@ -10,6 +10,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "api/options.h"
 #include "ir/graph.h"
@@ -19,6 +20,7 @@ namespace tessera::api {
 struct Plan {
   std::string processor;  ///< that it was made on
   int threads = 1;
+  std::vector<std::string> kernels;
   std::string model;  ///< bytes of an ONNX model
 };
 
@@ -32,6 +34,7 @@ void write_plan(const ir::Graph& graph, const std::string& path, const Options& 
 Plan read_plan(const std::string& path);
 
 /// The options with what the plan decided, where the caller left it open; as they are for a model.
+/// The plan's kernels are checked again.
 Options options_for(const std::string& path, Options options);
 
 }  // namespace tessera::api

@@ -9,6 +9,7 @@
 #include "api/optimize.h"
 #include "api/plan_file.h"
 #include "cli/command.h"
+#include "cli/kernels.h"
 #include "cli/progress.h"
 
 namespace tessera::cli {
@@ -29,11 +30,11 @@ void bench_model(const ModelOptions& o, Shell& shell) {
   end_progress();
   const int threads = api::thread_count(options);
   if (o.json) {
-    const nlohmann::ordered_json json{
-        {"median_ms", t.median_ms}, {"p10_ms", t.p10_ms},
-        {"p90_ms", t.p90_ms},       {"p99_ms", t.p99_ms},
-        {"runs", t.runs},           {"target", options.target},
-        {"threads", threads},       {"peak_bytes", program->peak_bytes()}};
+    nlohmann::ordered_json json{{"median_ms", t.median_ms}, {"p10_ms", t.p10_ms},
+                                {"p90_ms", t.p90_ms},       {"p99_ms", t.p99_ms},
+                                {"runs", t.runs},           {"target", options.target},
+                                {"threads", threads},       {"peak_bytes", program->peak_bytes()}};
+    if (!options.kernels.empty()) json["kernels"] = kernels_json(program->kernels());
     std::cout << json.dump() << '\n';
     return;
   }
@@ -41,6 +42,7 @@ void bench_model(const ModelOptions& o, Shell& shell) {
       "{} ms (10th to 90th percentile {} to {}, 99th {}), {} runs, {} threads, {}, peak {}\n",
       show_number(t.median_ms), show_number(t.p10_ms), show_number(t.p90_ms), show_number(t.p99_ms),
       t.runs, threads, options.target, show_bytes(program->peak_bytes()));
+  std::cout << show_kernels(program->kernels());
 }
 
 }  // namespace
@@ -52,6 +54,7 @@ void add_bench(CLI::App& app, Shell& shell) {
   o->add_budget(command, "time to measure for (default 5s)");
   o->add_no_optimize(command);
   o->add_engine(command);
+  o->add_kernels(command);
   o->add_rules(command);
   o->add_output(command);
   command.callback([o, &shell] { bench_model(*o, shell); });

@@ -102,6 +102,7 @@ void add_check(CLI::App& app, Shell& shell) {
                      "replay what optimize --derivation wrote, instead of comparing numbers");
   o->add_tolerance(command);
   o->add_engine(command);
+  o->add_kernels(command);
   o->add_output(command);
   command.callback([o, &shell] { check_models(*o, shell); });
 }

@@ -33,13 +33,16 @@ struct ModelOptions {
   std::vector<std::string> bind;
   std::vector<std::string> disabled;
   std::string cache;
+  std::string kernels;
+  bool force_kernels = false;
   bool require_cache_hit = false;
   bool no_optimize = false;
   bool json = false;
   bool quiet = false;
 
   void add_model(CLI::App& app, const std::string& what = "a model, .onnx or .tsr");
-  void add_engine(CLI::App& app);  ///< --target --threads --bind --cache --require-cache-hit
+  void add_engine(CLI::App& app);   ///< --target --threads --bind --cache --require-cache-hit
+  void add_kernels(CLI::App& app);  ///< --kernels --force-kernels
   void add_budget(CLI::App& app, const std::string& what);
   void add_tolerance(CLI::App& app);
   void add_rules(CLI::App& app);  ///< --disable
@@ -57,6 +60,7 @@ void add_optimize(CLI::App& app, Shell& shell);
 void add_run(CLI::App& app, Shell& shell);
 void add_bench(CLI::App& app, Shell& shell);
 void add_check(CLI::App& app, Shell& shell);
+void add_kernels(CLI::App& app, Shell& shell);
 void add_zoo(CLI::App& app, Shell& shell);
 void add_devices(CLI::App& app, Shell& shell);
 void add_rules(CLI::App& app, Shell& shell);

@@ -18,7 +18,7 @@ namespace tessera::cli {
 namespace {
 
 constexpr void (*commands[])(CLI::App&, Shell&) = {
-    add_optimize, add_run, add_bench, add_check, add_zoo, add_devices, add_rules,
+    add_optimize, add_run, add_bench, add_check, add_kernels, add_zoo, add_devices, add_rules,
 };
 
 int report_user_error(const UserError& e) {

@@ -7,11 +7,13 @@
 #include <nlohmann/json.hpp>
 
 #include "api/derivation.h"
+#include "api/kernels.h"
 #include "api/load.h"
 #include "api/plan_file.h"
 #include "base/atomic_file.h"
 #include "base/check.h"
 #include "cli/command.h"
+#include "cli/kernels.h"
 #include "cli/progress.h"
 #include "cli/table.h"
 #include "report/optimize_report.h"
@@ -72,6 +74,7 @@ void print(const api::OptimizeReport& r, const std::string& model, int threads) 
   if (r.rules_used.empty()) std::cout << "no rule applied\n\n";
   else std::cout << format_table(rules) << '\n';
   std::cout << format_table(figure_rows(r)) << '\n';
+  if (!r.kernels.empty()) std::cout << show_kernels(r.kernels) << '\n';
   if (r.timing)
     std::cout << fmt::format(
         "measured by turns, {} runs each, {} threads; ratio with its 95 % "
@@ -123,6 +126,7 @@ nlohmann::ordered_json to_json(const api::OptimizeReport& r, int threads) {
                            {"as_imported", worst.error_of_first},
                            {"tolerance", worst.tolerance}};
   }
+  if (!r.kernels.empty()) json["kernels"] = kernels_json(r.kernels);
   if (!r.kept_input.empty()) json["kept_input"] = r.kept_input;
   return json;
 }
@@ -147,7 +151,8 @@ void optimize_model(const OptimizeArguments& o, Shell& shell) {
     api::report_progress(options, "writing " + o.output);
     api::save_model(report.graph, o.output, o.opset);
   }
-  if (!o.plan.empty()) api::write_plan(report.graph, o.plan, options);
+  if (!o.plan.empty())
+    api::write_plan(report.graph, o.plan, api::with_chosen_kernels(options, report.kernels));
   const int threads = api::thread_count(options);
   if (!o.derivation.empty())
     write_text(o.derivation, api::derivation_text(graph, report.derivation, options, o.opset));
@@ -174,6 +179,7 @@ void add_optimize(CLI::App& app, Shell& shell) {
   o->add_tolerance(command);
   o->add_rules(command);
   o->add_engine(command);
+  o->add_kernels(command);
   o->add_output(command);
   command.callback([o, &shell] { optimize_model(*o, shell); });
 }

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "api/kernels.h"
 #include "base/check.h"
 #include "cli/command.h"
 #include "cli/progress.h"
@@ -71,6 +72,14 @@ void ModelOptions::add_engine(CLI::App& app) {
   app.add_flag("--require-cache-hit", require_cache_hit, "fail where a kernel must be compiled");
 }
 
+void ModelOptions::add_kernels(CLI::App& app) {
+  app.add_option("--kernels", kernels,
+                 "folder of .tile files; each is used where its reference matches and the whole "
+                 "program measures faster")
+      ->type_name("FOLDER");
+  app.add_flag("--force-kernels", force_kernels, "use them wherever they match, unmeasured");
+}
+
 void ModelOptions::add_budget(CLI::App& app, const std::string& what) {
   app.add_option("--budget", budget, what)->type_name("TIME");
 }
@@ -108,6 +117,8 @@ api::Options ModelOptions::options(Shell& shell) const {
   result.disabled_rules.insert(disabled.begin(), disabled.end());
   result.warn = [](const std::string& message) { note("warning: " + message); };
   if (!quiet) result.progress = [](const std::string& what) { show_progress(what); };
+  if (!kernels.empty()) result.kernels = api::load_kernels(kernels, result);
+  result.force_kernels = force_kernels;
   return result;
 }
 

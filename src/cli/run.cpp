@@ -10,6 +10,7 @@
 #include "api/plan_file.h"
 #include "base/check.h"
 #include "cli/command.h"
+#include "cli/kernels.h"
 #include "cli/progress.h"
 #include "cli/table.h"
 
@@ -63,6 +64,7 @@ void run_model(const RunOptions& o, Shell& shell) {
       const Tensor& t = results.at(out.name);
       json["outputs"][out.name] = {{"type", to_string(t.type())}, {"shape", t.shape()}};
     }
+    if (!options.kernels.empty()) json["kernels"] = kernels_json(program->kernels());
     std::cout << json.dump() << '\n';
     return;
   }
@@ -70,6 +72,7 @@ void run_model(const RunOptions& o, Shell& shell) {
   for (const ir::GraphOutput& out : graph.outputs())
     rows.push_back(summary(out.name, results.at(out.name)));
   std::cout << format_table(rows, 2);
+  if (!options.kernels.empty()) std::cout << '\n' << show_kernels(program->kernels());
 }
 
 }  // namespace
@@ -83,6 +86,7 @@ void add_run(CLI::App& app, Shell& shell) {
   command.add_option("--outputs", o->outputs, "write the outputs by name")->type_name("OUT.npz");
   o->add_no_optimize(command);
   o->add_engine(command);
+  o->add_kernels(command);
   o->add_rules(command);
   o->add_output(command);
   command.callback([o, &shell] { run_model(*o, shell); });

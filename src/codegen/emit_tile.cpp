@@ -21,7 +21,9 @@ using tile::Statement;
 
 namespace {
 
-constexpr int64_t most_cell_bytes = int64_t{256} << 10;  // of all variables, on a thread's stack
+// Of all variables, on a thread's stack.
+constexpr int64_t most_cell_bytes = int64_t{1} << 20;
+constexpr int64_t most_lanes = 16;
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -283,14 +285,6 @@ void TileEmitter::make_cell(uint32_t variable) {
     cell.memory = new_cell(register_type(b_, v.type, lanes));
     return;
   }
-  const int64_t bytes =
-      cell.elements * static_cast<int64_t>(size_of(v.type)) * (cell.is_wide ? lanes_ : 1);
-  cell_bytes_ += bytes;
-  if (cell_bytes_ > most_cell_bytes)
-    fail_user(ErrorKind::unsupported,
-              "{}: variable '{}' takes {} bytes of a thread's stack, and all of them more than {}; "
-              "give its axes smaller blocks",
-              p_.name, v.name, bytes, most_cell_bytes);
   llvm::Type* type = memory_type(b_, v.type);
   if (cell.is_wide) type = llvm::FixedVectorType::get(type, static_cast<unsigned>(lanes_));
   cell.memory = new_cell(type, cell.elements);
@@ -339,8 +333,31 @@ void TileEmitter::store(const Statement& s) {
   });
 }
 
+namespace {
+
+// An element of a variable may stand for the lanes of an axis of the grid.
+void check_cells(const tile::Program& p, const tile::Schedule& s) {
+  int64_t total = 0;
+  for (const tile::Variable& v : p.variables) {
+    int64_t bytes = static_cast<int64_t>(size_of(v.type)), lanes = 1;
+    for (AxisId a : v.axes) {
+      if (std::find(p.grid.begin(), p.grid.end(), a) != p.grid.end()) lanes = most_lanes;
+      else bytes *= TileEmitter::block_size(p, s, a);
+    }
+    total += bytes * lanes;
+    if (total > most_cell_bytes)
+      fail_user(ErrorKind::unsupported,
+                "{}: variable '{}' takes {} bytes of a thread's stack, and all of them more than "
+                "{}; give its axes smaller blocks",
+                p.name, v.name, bytes * lanes, most_cell_bytes);
+  }
+}
+
+}  // namespace
+
 EmittedKernel tile_kernel(const tile::Program& program, const tile::Schedule& schedule) {
   const TilePlaces places(program);  // checks the sizes
+  check_cells(program, schedule);
   double work = 0;
   for (const tile::Node& n : program.nodes) {
     std::set<AxisId> axes(n.axes.begin(), n.axes.end());

@@ -116,7 +116,6 @@ class TileEmitter {
   std::vector<llvm::Value*> elements_;  ///< by axis: the current one, or the first lane's
   Lane lane_;
   std::vector<Cell> variables_;
-  int64_t cell_bytes_ = 0;
   /// Values of the statement being emitted, a map for each loop that is open in it.
   std::vector<std::unordered_map<NodeId, llvm::Value*>> known_;
 };

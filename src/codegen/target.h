@@ -8,6 +8,7 @@
 
 #include "ir/meaning.h"
 #include "runtime/kernel.h"
+#include "tile/program.h"
 #include "types/tensor.h"
 
 namespace tessera::codegen {
@@ -62,6 +63,9 @@ struct LibraryRequest {
   int threads = 1;
   bool generated_only = false;  ///< no kernel of a library from outside
   double flops = 0, bytes = 0;  ///< of the whole work; 0: not known
+  /// Of op "tile": the program that computes it, with known sizes. Sources and destination are
+  /// row-major, and may have further leading axes.
+  std::shared_ptr<const tile::File> kernel;
 };
 
 /// Thread-compatible: one thread at a time makes kernels.

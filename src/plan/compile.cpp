@@ -9,9 +9,10 @@ namespace tessera::plan {
 
 namespace {
 
-runtime::Program compile_with(const ir::Graph& expanded, codegen::Target& target,
-                              const CompileOptions& options, const Refusals& refusals) {
-  Draft draft = lower(expanded);
+runtime::Program compile_with(const ir::Graph& expanded, const std::vector<KernelMatch>& matches,
+                              codegen::Target& target, const CompileOptions& options,
+                              const Refusals& refusals) {
+  Draft draft = lower(expanded, matches);
   choose_libraries(draft, refusals);
   inline_scalars(draft);
   if (options.fuse) {
@@ -31,11 +32,12 @@ runtime::Program compile_with(const ir::Graph& expanded, codegen::Target& target
 runtime::Program compile_program(const ir::Graph& graph, codegen::Target& target,
                                  const CompileOptions& options) {
   const ir::Graph expanded = expand(graph);
+  const std::vector<KernelMatch> matches = match_kernels(expanded, options.kernels, options.warn);
   // What the library refuses with an epilogue is tried without, then computed by loops.
   Refusals refusals;
   while (true) {
     try {
-      return compile_with(expanded, target, options, refusals);
+      return compile_with(expanded, matches, target, options, refusals);
     } catch (const LibraryRefusal& refusal) {
       auto& refused = refusal.with_epilogue ? refusals.epilogues : refusals.operators;
       TESSERA_CHECK(refused.insert(refusal.op).second, "{} was refused twice", refusal.op);

@@ -6,6 +6,7 @@
 
 #include "codegen/target.h"
 #include "ir/graph.h"
+#include "plan/kernel_match.h"
 #include "runtime/plan.h"
 
 namespace tessera::plan {
@@ -14,6 +15,8 @@ struct CompileOptions {
   int threads = 1;
   bool fuse = true;             ///< false: one kernel per node
   bool generated_only = false;  ///< products and convolutions by generated kernels alone
+  Kernels kernels;              ///< tile programs, used wherever one of their references matches
+  std::function<void(const std::string&)> warn;  ///< hears why a kernel is not used; or null
 };
 
 /// REQUIRES: concrete shapes (UserError otherwise). The plan keeps what it needs; `target` must

@@ -47,9 +47,10 @@ struct Step {
   std::string op;                 ///< the record's name, but for loops made by fusion
   ir::AttrMap attrs;
   std::vector<std::shared_ptr<const ir::Graph>> regions;
-  std::vector<codegen::PostOp> post;  ///< of library; its operands are appended to src
-  std::vector<std::string> names;     ///< operators computed, in order
-  std::vector<std::string> nodes;     ///< the name of the source node of each
+  std::vector<codegen::PostOp> post;         ///< of library; its operands are appended to src
+  std::shared_ptr<const tile::File> kernel;  ///< of a direct step that a tile program computes
+  std::vector<std::string> names;            ///< operators computed, in order
+  std::vector<std::string> nodes;            ///< the name of the source node of each
   /// Sources of loops that are read only where the destination is written, element by element: the
   /// destination may take their memory.
   std::vector<ValueId> in_place;

@@ -137,6 +137,7 @@ class Emitter {
     request.op = s.op;
     request.attrs = s.attrs;
     request.post = s.post;
+    request.kernel = s.kernel;
     request.threads = options_.threads;
     request.generated_only = options_.generated_only;
     request.flops = s.flops;

@@ -36,8 +36,9 @@ ir::Graph expand(const ir::Graph& graph);
 std::optional<ir::Graph> convolution_of_phases(const ops::InputTypes& types,
                                                const ir::AttrMap& attrs, const Shape& result);
 
-/// One step per node output. REQUIRES: an expanded graph of known sizes.
-Draft lower(const ir::Graph& graph);
+/// One step per node output; one for each match, whose nodes get none unless others need them.
+/// REQUIRES: an expanded graph of known sizes.
+Draft lower(const ir::Graph& graph, const std::vector<KernelMatch>& matches = {});
 
 /// Marks the steps that the target's library computes and brings them into its form: `matmul` (also
 /// for gemm), `conv`, `conv_transpose`, with sources (x, weights, bias or nothing, operands of the

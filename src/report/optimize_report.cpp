@@ -105,6 +105,16 @@ std::string rules_used(const api::OptimizeReport& r) {
   return rows.empty() ? "<p>No rule applied.</p>\n" : table({"rule", "times"}, rows);
 }
 
+std::string kernels(const api::OptimizeReport& r) {
+  std::vector<Cells> rows;
+  for (const api::KernelChoice& k : r.kernels)
+    rows.push_back(
+        {"<code>" + escaped(k.name) + "</code>", std::to_string(k.places), k.used ? "yes" : "no",
+         k.ratio ? fmt::format("{:.2f} [{:.2f}, {:.2f}]", *k.ratio, k.ratio_low, k.ratio_high)
+                 : std::string()});
+  return table({"kernel", "places", "used", "time with it"}, rows);
+}
+
 std::string correctness(const api::OptimizeReport& r) {
   if (!r.checked) return "<p>Not checked.</p>\n";
   std::vector<Cells> rows;
@@ -143,6 +153,7 @@ std::string optimize_page(const api::OptimizeReport& report, const std::string& 
   html += section("Is it the same function?", correctness(report));
   html += section("Operators", operators(report));
   html += section("Rules used", rules_used(report));
+  if (!report.kernels.empty()) html += section("Kernels of yours", kernels(report));
   html += section("Derivation", steps(report));
   html += fmt::format("<p>The search ended ({}) after {:.1f} s.</p>\n</body></html>\n",
                       escaped(report.stop_reason), report.search_seconds);

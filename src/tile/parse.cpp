@@ -37,10 +37,7 @@ class Parser {
         file.schedule.blocks[axis] = integer();
       } while (accept(","));
     }
-    if (accept_word("reference")) {
-      file.reference = std::string(text_.substr(at_));
-      at_ = text_.size();
-    }
+    if (peek_word("reference")) read_references(file);
     if (at_ < text_.size()) fail("expected a statement");
     for (const auto& [axis, size] : file.schedule.blocks) {
       bool known = false;
@@ -48,12 +45,31 @@ class Parser {
       if (!known) fail(fmt::format("the schedule names an unknown axis '{}'", axis));
       if (size < 1) fail(fmt::format("a block of {} elements", size));
     }
-    verify(p_);
+    verify(p_, name_);
     file.program = std::move(p_);
     return file;
   }
 
  private:
+  // The texts behind lines that say `reference`; the word may stand inside of a text elsewhere.
+  void read_references(File& file) {
+    while (accept_word("reference")) {
+      size_t end = at_;
+      do end = text_.find("\nreference", end == at_ ? end : end + 1);
+      while (end != std::string_view::npos && end + 10 < text_.size() && text_[end + 10] != '\n' &&
+             text_[end + 10] != '\r');
+      const size_t stop = std::min(end, text_.size());
+      file.references.push_back({std::string(text_.substr(at_, stop - at_)), line()});
+      at_ = stop;
+      skip();
+    }
+  }
+
+  int line() const {
+    const auto before = text_.substr(0, std::min(at_, text_.size()));
+    return 1 + static_cast<int>(std::count(before.begin(), before.end(), '\n'));
+  }
+
   [[noreturn]] void fail(const std::string& message) const {
     int line = 1, column = 1;
     for (size_t k = 0; k < std::min(at_, text_.size()); ++k)
@@ -177,6 +193,7 @@ class Parser {
 
   Statement statement() {
     Statement s;
+    s.line = line();
     if (accept_word("for")) {
       s.kind = Statement::Kind::loop;
       s.target = open_axis(identifier());
@@ -187,7 +204,7 @@ class Parser {
       }
       return s;
     }
-    if (accept_word("var")) return definition();
+    if (accept_word("var")) return definition(s.line);
     const std::string name = identifier();
     for (uint32_t k = 0; k < p_.variables.size(); ++k)
       if (p_.variables[k].name == name) {
@@ -213,8 +230,9 @@ class Parser {
     fail(fmt::format("'{}' is neither a variable nor a result", name));
   }
 
-  Statement definition() {
+  Statement definition(int line) {
     Statement s;
+    s.line = line;
     s.kind = Statement::Kind::define;
     Variable v;
     v.name = identifier();

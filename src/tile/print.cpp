@@ -162,4 +162,10 @@ std::string print(const Schedule& schedule) {
   return text + "\n";
 }
 
+std::string print(const File& file) {
+  std::string text = print(file.program) + print(file.schedule);
+  for (const Reference& r : file.references) text += "reference\n" + r.text + "\n";
+  return text;
+}
+
 }  // namespace tessera::tile

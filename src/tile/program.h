@@ -83,6 +83,7 @@ struct Statement {
   NodeId value = none;          ///< of define, assign and store
   std::vector<NodeId> indices;  ///< of a store
   NodeId mask = none;           ///< of a store; none: everywhere
+  int line = 0;                 ///< of the text that it was read from, for messages
   std::vector<Statement> body;  ///< of a loop
 };
 
@@ -108,24 +109,32 @@ struct Schedule {
   std::map<std::string, int64_t> blocks;
 };
 
-/// A program with a schedule and the reference that it claims to equal, as a `.tile` file holds
-/// them: the program, `schedule i = 6, j = 96`, and `reference` with a program in the text language
-/// `.tsr` up to the end of the file.
+/// A program in the text language `.tsr` that says what a tile program computes.
+struct Reference {
+  std::string text;
+  int line = 1;  ///< of the file, where the text begins
+};
+
+/// A program with a schedule and the references that it claims to equal, as a `.tile` file holds
+/// them: the program, `schedule i = 6, j = 96`, and `reference` with a text up to the next line
+/// that says `reference`, or the end of the file. Several references are several graphs that it may
+/// stand for.
 struct File {
   Program program;
   Schedule schedule;
-  std::string reference;  ///< text; may be empty
+  std::vector<Reference> references;
 };
 
 std::string print(const Program& program);
 std::string print(const Schedule& schedule);
+std::string print(const File& file);
 /// Throws UserError "name:line:column: …". The result is verified.
 File parse(std::string_view text, const std::string& name = "tile");
 
 /// Throws UserError naming what is wrong: variables used before they are set or outside of their
 /// axes, axes used outside of their loops, indices that do not fit, results that programs of the
-/// grid would overwrite for each other.
-void verify(const Program& program);
+/// grid would overwrite for each other. With a file's name the message begins with "file:line: ".
+void verify(const Program& program, const std::string& file = {});
 
 /// Replaces symbolic sizes; what is left may still be symbolic.
 Program bind(const Program& program, const std::map<std::string, int64_t>& sizes);

@@ -99,17 +99,27 @@ TEST(Tile, lowers_the_samples_of_every_record) {
 TEST(Tile, says_what_is_wrong_and_where) {
   const std::string head = "program p(x: f32[N, 4]) -> (y: f32[N])\n";
   EXPECT_EQ(error_of(head + "grid i < N\ny[i] = x[i]"), "tile:3:8: x has 2 axes, found 1 indices");
-  EXPECT_EQ(error_of(head + "grid i < N\ny[i] = z"), "'z' is no size of an input");
+  EXPECT_EQ(error_of(head + "grid i < N\ny[i] = z"), "tile:3: 'z' is no size of an input");
   EXPECT_EQ(error_of(head + "y[0] = 1.0 +"), "tile:2:13: expected a name");
   EXPECT_EQ(error_of(head + "grid i < N\nfor j < 4 { y[i] = x[i, j] }"),
-            "a value along 'j' does not fit 'y'");
+            "tile:3: a value along 'j' does not fit 'y'");
   EXPECT_EQ(error_of(head + "grid i < N\ngrid j < 4\ny[i] = x[i, 0]"),
-            "programs along 'j' would store the same elements of 'y'");
+            "tile:4: programs along 'j' would store the same elements of 'y'");
   EXPECT_EQ(error_of(head + "grid i < N\nfor j < 4 { var s[i]: f32 = 0.0 }\ny[i] = s"),
-            "'s' is used outside of where it is defined");
+            "tile:4: 's' is used outside of where it is defined");
   EXPECT_EQ(error_of(head + "grid i < N\ny[i] = x[i, 0] + i"), "tile:3:8: add of f32 and i64");
   EXPECT_EQ(error_of(head + "grid i < N\ny[i] = x[i, 0]\nschedule k = 3"),
             "tile:4:15: the schedule names an unknown axis 'k'");
+}
+
+TEST(Tile, reads_every_reference) {
+  const File file = parse(
+      "program p(x: f32[4]) -> (y: f32[4])\ngrid i < 4\ny[i] = x[i]\nreference\n"
+      "input x: f32[4]\noutput reference_1 = x\nreference\ninput x: f32[4]\noutput y = x + 0\n");
+  ASSERT_EQ(file.references.size(), 2U);
+  EXPECT_EQ(file.references[0].text, "input x: f32[4]\noutput reference_1 = x");
+  EXPECT_EQ(file.references[0].line, 5);
+  EXPECT_EQ(file.references[1].line, 8);
 }
 
 TEST(Tile, stops_at_places_outside_of_a_parameter) {

@@ -13,6 +13,8 @@ class Verifier {
  public:
   explicit Verifier(const Program& p) : p_(p), defined_(p.variables.size(), false) {}
 
+  int line() const { return line_; }
+
   void run() {
     TESSERA_USER_CHECK(p_.inputs < p_.params.size(), "{} has no result", p_.name);
     for (size_t k = 0; k < p_.inputs; ++k)
@@ -23,6 +25,7 @@ class Verifier {
     for (AxisId a : p_.grid)
       TESSERA_USER_CHECK(open_.insert(a).second, "axis '{}' is in the grid twice", p_.axes[a].name);
     block(p_.body);
+    line_ = 1;
     for (size_t k = p_.inputs; k < p_.params.size(); ++k)
       TESSERA_USER_CHECK(stored_.contains(static_cast<uint32_t>(k)), "result '{}' is never stored",
                          p_.params[k].name);
@@ -30,7 +33,9 @@ class Verifier {
 
  private:
   void block(const std::vector<Statement>& body) {
-    for (const Statement& s : body) switch (s.kind) {
+    for (const Statement& s : body) {
+      line_ = s.line;
+      switch (s.kind) {
         case Statement::Kind::define:
           variable(s, p_.variables[s.target]);
           defined_[s.target] = true;
@@ -44,6 +49,7 @@ class Verifier {
         case Statement::Kind::store: store(s); break;
         case Statement::Kind::loop: loop(s); break;
       }
+    }
   }
 
   void loop(const Statement& s) {
@@ -146,10 +152,19 @@ class Verifier {
   std::set<AxisId> open_;
   std::vector<bool> defined_;
   std::set<uint32_t> stored_;
+  int line_ = 1;
 };
 
 }  // namespace
 
-void verify(const Program& program) { Verifier(program).run(); }
+void verify(const Program& program, const std::string& file) {
+  Verifier verifier(program);
+  try {
+    verifier.run();
+  } catch (const UserError& e) {
+    if (file.empty()) throw;
+    fail_user(e.kind(), "{}:{}: {}", file, verifier.line(), e.what());
+  }
+}
 
 }  // namespace tessera::tile

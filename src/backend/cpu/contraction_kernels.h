@@ -26,6 +26,8 @@ class ContractionKernels {
   /// and whose second operand is constant or has one; and, unless `only` such kernels are wanted,
   /// when a library is expected to be faster.
   std::shared_ptr<const runtime::Kernel> make(const codegen::LibraryRequest& request, bool only);
+  /// The kernel of a tile program (LibraryRequest::kernel).
+  std::shared_ptr<const runtime::Kernel> make_program(const codegen::LibraryRequest& request);
   /// Compiles what was made since the last time, in parallel; before it, kernels must not run.
   void finish();
 

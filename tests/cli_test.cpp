@@ -76,6 +76,23 @@ TEST_F(Cli, optimizes_a_model_that_stays_the_same) {
   EXPECT_EQ(call("check a.onnx b.onnx").code, 0);
 }
 
+TEST_F(Cli, uses_kernels_of_a_folder) {
+  std::filesystem::create_directories(path("kernels"));
+  std::ofstream(path("kernels/double.tile"))
+      << "program double(x: f32[N]) -> (y: f32[N])\ngrid i < N\ny[i] = x[i] + x[i]\n"
+         "reference\nsizes N\ninput x: f32[N]\noutput y = x * 2.0\n";
+  std::ofstream(path("m.tsr")) << "input x: f32[3, 50]\noutput y = exp(x * 2.0)\n";
+  EXPECT_EQ(json("kernels list kernels").at("kernels")[0].at("name"), "double");
+  EXPECT_EQ(json("kernels add kernels/double.tile --bind N=99").at("kernels").size(), 1u);
+  const auto run = json("run m.tsr --random 1 --no-optimize --kernels kernels --force-kernels");
+  EXPECT_EQ(run.at("kernels")[0].at("places"), 1);
+  EXPECT_EQ(run.at("kernels")[0].at("used"), true);
+  EXPECT_EQ(call("check m.tsr m.tsr --kernels kernels").code, 0);
+  std::ofstream(path("kernels/wrong.tile")) << "program wrong(x: f32[N]) -> (y: f32[N])\noops\n";
+  EXPECT_EQ(call("bench m.tsr --kernels kernels").code, 2);
+  EXPECT_EQ(call("bench m.tsr --kernels nowhere").code, 3);
+}
+
 TEST_F(Cli, tells_models_apart) {
   ASSERT_EQ(call("zoo nasrnn --seq 1 -o a.onnx").code, 0);
   ASSERT_EQ(call("zoo nasrnn --seq 1 --seed 2 -o b.onnx").code, 0);

@@ -82,6 +82,7 @@ class TileEmitter {
   llvm::Value* lane_numbers();
   llvm::Value* widened_to_lanes(llvm::Value* v);
   llvm::Value* widened(llvm::Value* v);
+  llvm::Value* compare_lanes(const tile::Node& n);
   llvm::Value* primitive(const tile::Node& n);
   llvm::Value* first_index(const Place& place);
   llvm::Value* index(const Place& place);

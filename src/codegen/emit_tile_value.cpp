@@ -65,7 +65,32 @@ Value* TileEmitter::make(NodeId id) {
   return nullptr;
 }
 
+// A comparison of places that are one apart from lane to lane: lane numbers in 32 bits against a
+// limit. Null for other comparisons.
+Value* TileEmitter::compare_lanes(const Node& n) {
+  const bool orders = n.prim == ir::Prim::lt || n.prim == ir::Prim::le;
+  if (!orders || lane_.axis == tile::none || p_.nodes[n.args[0]].type != DType::i64) return nullptr;
+  Place room = places_.place(n.args[1]);  // not negative where it holds
+  room.add(places_.place(n.args[0]), -1);
+  if (n.prim == ir::Prim::lt) --room.constant;
+  const auto at = room.factors.find(lane_.axis);
+  if (at == room.factors.end() || std::abs(at->second) != 1) return nullptr;
+  for (const auto& [node, factor] : room.rest)
+    if (places_.depends(node, lane_.axis)) return nullptr;
+  Value* first = first_index(room);
+  const bool falls = at->second < 0;  // lanes up to `first`, else from −first on
+  Value* limit = falls ? first : b_.CreateNeg(first);
+  limit = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, limit, number(-1));
+  limit = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, limit, number(lanes_));
+  limit = widened_to_lanes(b_.CreateTrunc(limit, b_.getInt32Ty()));
+  std::vector<llvm::Constant*> numbers;
+  for (int k = 0; k < lanes_; ++k) numbers.push_back(b_.getInt32(static_cast<uint32_t>(k)));
+  Value* lanes = llvm::ConstantVector::get(numbers);
+  return falls ? b_.CreateICmpSLE(lanes, limit) : b_.CreateICmpSGE(lanes, limit);
+}
+
 Value* TileEmitter::primitive(const Node& n) {
+  if (Value* v = compare_lanes(n)) return v;
   std::vector<Value*> args;
   bool wide = false;
   for (NodeId a : n.args) {

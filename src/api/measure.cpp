@@ -12,6 +12,7 @@ namespace {
 
 constexpr int fewest_runs = 5;
 constexpr int bootstrap_draws = 2000;
+constexpr size_t most_pairs = 1000;  // more would make the draws take longer than the measurement
 
 using Clock = std::chrono::steady_clock;
 
@@ -62,7 +63,8 @@ PairTiming measure_pair(Program& first, Program& second, const std::vector<Tenso
   time_once(second, inputs);
   std::vector<double> a, b, ratios;
   const auto start = Clock::now();
-  while (static_cast<int>(a.size()) < fewest_runs || seconds_since(start) < seconds) {
+  while (static_cast<int>(a.size()) < fewest_runs ||
+         (a.size() < most_pairs && seconds_since(start) < seconds)) {
     const bool swap = a.size() % 2 == 1;  // who runs on a cache warmed by the other alternates
     if (swap) b.push_back(time_once(second, inputs));
     a.push_back(time_once(first, inputs));

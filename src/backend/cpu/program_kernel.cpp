@@ -11,16 +11,15 @@
 namespace tessera::backend::cpu {
 namespace {
 
-// Work worth a further thread and the speed of one: see loop_kernels.cpp.
-constexpr double min_ns_per_thread = 8000, ns_per_operation = 0.1;
+constexpr double ns_per_operation = 0.1;  // of one thread, roughly
 
 class ProgramKernel : public runtime::Kernel {
  public:
   ProgramKernel(std::shared_ptr<codegen::Jit> jit, Code code, std::string name, double operations)
-      : jit_(std::move(jit)), code_(std::move(code)), name_(std::move(name)) {
-    const double threads = operations * ns_per_operation / min_ns_per_thread;
-    useful_threads_ = static_cast<int>(std::clamp(threads, 1.0, 1024.0));
-  }
+      : jit_(std::move(jit)),
+        code_(std::move(code)),
+        name_(std::move(name)),
+        useful_threads_(useful_threads(operations * ns_per_operation)) {}
 
   void run(const runtime::KernelArgs& args) const override {
     if (code_->rows == 0) return;

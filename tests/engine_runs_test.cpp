@@ -129,5 +129,46 @@ TEST(EngineRuns, may_overlap) {
     }
 }
 
+// A graph that is given away does not keep weights that a kernel has packed.
+TEST(EngineRuns, packed_weights_are_let_go_of) {
+  for (const Shape& shape : {Shape{500, 300}, Shape{300, 500, 3, 3}}) {
+    const bool is_product = shape.size() == 2;
+    auto owner = std::make_shared<Tensor>(random(shape, 5));
+    const std::weak_ptr<Tensor> watched = owner;
+    Builder b;
+    const Val weights = b.constant(Tensor(DType::f32, shape, owner, owner->data()));
+    if (is_product) b.output("y", b.op("matmul", {b.input("x", {DType::f32, {30, 500}}), weights}));
+    else
+      b.output("y", b.op("conv", {b.input("x", {DType::f32, {1, 500, 7, 7}}), weights},
+                         {{"strides", std::vector<int64_t>{2, 2}}}));
+    owner.reset();
+    ir::Graph graph = std::move(b).finish();
+    const Tensor x = random(is_product ? Shape{30, 500} : Shape{1, 500, 7, 7}, 1);
+    const Tensor kept = compile(graph, 2)->run(std::vector{x})[0];
+    EXPECT_FALSE(watched.expired()) << "the graph still has them";
+    const auto plan = plan::compile(std::move(graph), *backend::cpu::make_target(), {.threads = 2});
+    EXPECT_TRUE(watched.expired());
+    EXPECT_TRUE(identical(plan->run(std::vector{x})[0], kept));
+  }
+}
+
+// Constants that agree wherever a quick look falls are still two constants.
+TEST(EngineRuns, tells_nearly_equal_constants_apart) {
+  const Tensor one = random({64, 1000}, 3);
+  Tensor other = random({64, 1000}, 3);
+  other.set_float(12345, 7);
+  Builder b;
+  const Val x = b.input("x", {DType::f32, {1, 64}});
+  b.output("first", b.op("matmul", {x, b.constant(one)}));
+  b.output("other", b.op("matmul", {x, b.constant(other)}));
+  b.output("again", b.op("matmul", {x, b.constant(random({64, 1000}, 3))}));
+  const auto plan = compile(std::move(b).finish(), 1);
+  Tensor ones(DType::f32, {1, 64});
+  for (int64_t i = 0; i < 64; ++i) ones.set_float(i, 1);
+  const std::vector<Tensor> results = plan->run(std::vector{ones});
+  EXPECT_FALSE(identical(results[0], results[1]));
+  EXPECT_TRUE(identical(results[0], results[2]));
+}
+
 }  // namespace
 }  // namespace tessera

@@ -67,8 +67,8 @@ class Worker {
     if (optimize) graph = api::optimize_quickly(graph, options);
     optimize_seconds_ = seconds_since(prepared);
     const auto optimized = Clock::now();
-    plan_ =
-        plan::compile(graph, *backend::cpu::make_target({.cache = cache}), {.threads = threads});
+    plan_ = plan::compile(std::move(graph), *backend::cpu::make_target({.cache = cache}),
+                          {.threads = threads});
     compile_seconds_ = seconds_since(optimized);
     kernels_found_ = cache->hits();
     kernels_compiled_ = cache->misses();

@@ -22,9 +22,9 @@ std::unique_ptr<codegen::Target> make_cpu_target(const Options& options) {
 
 class CpuProgram : public Program {
  public:
-  CpuProgram(const ir::Graph& graph, const Options& options) {
+  CpuProgram(ir::Graph graph, const Options& options) {
     if (options.kernels.empty() || options.force_kernels) {
-      plan_ = make_plan(graph, options, options.kernels);
+      plan_ = make_plan(std::move(graph), options, options.kernels);
       for (const auto& kernel : options.kernels) note(*kernel, *plan_);
       for (KernelChoice& choice : choices_) choice.used = choice.places > 0;
     } else {
@@ -38,14 +38,14 @@ class CpuProgram : public Program {
  private:
   explicit CpuProgram(std::unique_ptr<runtime::Plan> plan) : plan_(std::move(plan)) {}
 
-  static std::unique_ptr<runtime::Plan> make_plan(const ir::Graph& graph, const Options& options,
+  static std::unique_ptr<runtime::Plan> make_plan(ir::Graph graph, const Options& options,
                                                   const Kernels& kernels) {
     plan::CompileOptions compiling;
     compiling.threads = thread_count(options);
     compiling.fuse = options.fuse;
     compiling.kernels = kernels;
     compiling.warn = options.warn;
-    return plan::compile(graph, *make_cpu_target(options), compiling);
+    return plan::compile(std::move(graph), *make_cpu_target(options), compiling);
   }
 
   KernelChoice& note(const tile::File& kernel, const runtime::Plan& plan) {
@@ -84,8 +84,8 @@ class CpuProgram : public Program {
 
 class ReferenceProgram : public Program {
  public:
-  ReferenceProgram(const ir::Graph& graph, const Options& options)
-      : graph_(graph), threads_(thread_count(options)) {}
+  ReferenceProgram(ir::Graph graph, const Options& options)
+      : graph_(std::move(graph)), threads_(thread_count(options)) {}
   std::vector<Tensor> run(const std::vector<Tensor>& inputs) override {
     return ops::evaluate(graph_, inputs,
                          {.tier = ops::Tier::loops, .wide = true, .threads = threads_});
@@ -98,13 +98,13 @@ class ReferenceProgram : public Program {
 };
 
 template <typename T>
-std::unique_ptr<Program> make(const ir::Graph& graph, const Options& options) {
-  return std::make_unique<T>(graph, options);
+std::unique_ptr<Program> make(ir::Graph graph, const Options& options) {
+  return std::make_unique<T>(std::move(graph), options);
 }
 
 struct Backend {
   const char* name;
-  std::unique_ptr<Program> (*make)(const ir::Graph&, const Options&);
+  std::unique_ptr<Program> (*make)(ir::Graph, const Options&);
 };
 constexpr Backend backends[] = {{"cpu", make<CpuProgram>}, {"ref", make<ReferenceProgram>}};
 
@@ -116,10 +116,10 @@ std::vector<std::string> targets() {
   return names;
 }
 
-std::unique_ptr<Program> compile(const ir::Graph& graph, const Options& options) {
+std::unique_ptr<Program> compile(ir::Graph graph, const Options& options) {
   require_concrete(graph);
   for (const Backend& b : backends)
-    if (options.target == b.name) return b.make(graph, options);
+    if (options.target == b.name) return b.make(std::move(graph), options);
   fail_user(ErrorKind::invalid_input, "unknown target '{}' (known: cpu, ref)", options.target);
 }
 

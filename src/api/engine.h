@@ -39,8 +39,9 @@ class Program {
 std::vector<std::string> targets();
 
 /// REQUIRES: concrete shapes. Throws UserError for an unknown target and for nodes that the target
-/// cannot run.
-std::unique_ptr<Program> compile(const ir::Graph& graph, const Options& options);
+/// cannot run. A graph that is given away lets its constants go as soon as the program has them in
+/// a form of its own.
+std::unique_ptr<Program> compile(ir::Graph graph, const Options& options);
 
 /// Quantiles of wall times in milliseconds.
 struct Timing {

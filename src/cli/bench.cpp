@@ -24,7 +24,7 @@ void bench_model(const ModelOptions& o, Shell& shell) {
   const std::vector<Tensor> inputs = api::random_inputs(graph, 1);
   if (!o.no_optimize && !api::is_plan(o.model)) graph = api::optimize_quickly(graph, options);
   api::report_progress(options, "compiling");
-  const auto program = api::compile(graph, options);
+  const auto program = api::compile(std::move(graph), options);
   api::report_progress(options, fmt::format("measuring for {:g} s", seconds));
   const api::Timing t = api::measure(*program, inputs, seconds);
   end_progress();

@@ -50,4 +50,16 @@ void add_to_hash(Hasher& hasher, const AttrValue& value) {
   std::visit([&](const auto& v) { add_one(hasher, v); }, value);
 }
 
+void add_to_quick_hash(Hasher& hasher, const AttrValue& value) {
+  constexpr size_t samples = 64, sample = 64;
+  const auto* tensor = std::get_if<Tensor>(&value);
+  if (!tensor || tensor->bytes() <= 2 * samples * sample) return add_to_hash(hasher, value);
+  hasher.add(static_cast<int64_t>(value.index()));
+  add_one(hasher, tensor->type());
+  for (int64_t d : tensor->shape()) hasher.add(d);
+  const std::span bytes(tensor->data(), tensor->bytes());
+  for (size_t k = 0; k < samples; ++k)
+    hasher.add_bytes(bytes.subspan((bytes.size() - sample) / (samples - 1) * k, sample));
+}
+
 }  // namespace tessera::ir

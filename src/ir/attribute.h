@@ -40,5 +40,8 @@ std::string_view to_string(AttrKind kind);
 
 bool operator_equal(const AttrValue& a, const AttrValue& b);  ///< tensors compare by bytes
 void add_to_hash(Hasher& hasher, const AttrValue& value);
+/// Looks at samples of a large tensor only: equal values add the same, different ones may too. For
+/// keys of what is compared afterwards.
+void add_to_quick_hash(Hasher& hasher, const AttrValue& value);
 
 }  // namespace tessera::ir

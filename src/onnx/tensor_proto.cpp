@@ -2,6 +2,8 @@
 // Conversion of tensors from and to their ONNX messages.
 #include "onnx/tensor_proto.h"
 
+#include <sys/mman.h>
+
 #include <array>
 #include <charconv>
 #include <cstring>
@@ -171,6 +173,21 @@ Tensor tensor_from_proto(const pb::TensorProto& proto, ExternalFiles& files,
 
 namespace {
 
+// Pages of a mapped file that are wholly within `bytes` need no memory any more; whoever reads them
+// again gets them from the file.
+void drop_pages(std::span<const std::byte> bytes) {
+  constexpr uintptr_t page = 4096;
+  const auto first = reinterpret_cast<uintptr_t>(bytes.data());
+  const uintptr_t begin = (first + page - 1) / page * page,
+                  end = (first + bytes.size()) / page * page;
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
+
+// Keeps the file mapped, and its pages no longer than the tensor.
+std::shared_ptr<const void> lent(const ExternalFiles::Left& left) {
+  return {left.bytes.data(), [left](const std::byte*) { drop_pages(left.bytes); }};
+}
+
 // Numbers that lie where their type wants them stay in the file; others are copied.
 Tensor tensor_from_left(const ExternalFiles::Left& left, DType type, Shape shape,
                         const std::string& what) {
@@ -180,9 +197,10 @@ Tensor tensor_from_left(const ExternalFiles::Left& left, DType type, Shape shape
                      to_string(type), shape_to_string(shape));
   const std::byte* data = left.bytes.data();
   if (reinterpret_cast<uintptr_t>(data) % size_of(type) == 0)
-    return normalized_bool(Tensor(type, std::move(shape), left.file, data));
+    return normalized_bool(Tensor(type, std::move(shape), lent(left), data));
   Tensor copy(type, std::move(shape));
   std::memcpy(copy.mutable_data(), data, copy.bytes());
+  drop_pages(left.bytes);
   return copy;
 }
 

@@ -34,7 +34,7 @@ class ExternalFiles {
 
   /// Raw bytes of a message that were left in the mapped model file (weight_bytes.h).
   struct Left {
-    std::shared_ptr<const std::byte> file;
+    std::shared_ptr<const std::byte> file;  ///< mapped
     std::span<const std::byte> bytes;
   };
   void leave(const pb::TensorProto& proto, Left left) { left_.insert_or_assign(&proto, left); }

@@ -11,7 +11,7 @@ namespace {
 
 runtime::Program compile_with(const ir::Graph& expanded, const std::vector<KernelMatch>& matches,
                               codegen::Target& target, const CompileOptions& options,
-                              const Refusals& refusals) {
+                              const Refusals& refusals, const std::function<void()>& settled) {
   Draft draft = lower(expanded, matches);
   choose_libraries(draft, refusals);
   inline_scalars(draft);
@@ -24,20 +24,21 @@ runtime::Program compile_with(const ir::Graph& expanded, const std::vector<Kerne
   choose_copies(draft);
   assign_layouts(draft);
   make_physical(draft);
-  return emit(std::move(draft), target, options);
+  return emit(std::move(draft), target, options, settled);
 }
 
 }  // namespace
 
-runtime::Program compile_program(const ir::Graph& graph, codegen::Target& target,
+runtime::Program compile_program(ir::Graph graph, codegen::Target& target,
                                  const CompileOptions& options) {
-  const ir::Graph expanded = expand(graph);
+  ir::Graph expanded = expand(graph);
+  graph = {};
   const std::vector<KernelMatch> matches = match_kernels(expanded, options.kernels, options.warn);
   // What the library refuses with an epilogue is tried without, then computed by loops.
   Refusals refusals;
   while (true) {
     try {
-      return compile_with(expanded, matches, target, options, refusals);
+      return compile_with(expanded, matches, target, options, refusals, [&] { expanded = {}; });
     } catch (const LibraryRefusal& refusal) {
       auto& refused = refusal.with_epilogue ? refusals.epilogues : refusals.operators;
       TESSERA_CHECK(refused.insert(refusal.op).second, "{} was refused twice", refusal.op);
@@ -45,7 +46,7 @@ runtime::Program compile_program(const ir::Graph& graph, codegen::Target& target
   }
 }
 
-std::unique_ptr<runtime::Plan> compile(const ir::Graph& graph, codegen::Target& target,
+std::unique_ptr<runtime::Plan> compile(ir::Graph graph, codegen::Target& target,
                                        const CompileOptions& options) {
   std::vector<runtime::Port> inputs, outputs;
   for (ir::NodeId id : graph.inputs()) {
@@ -56,7 +57,7 @@ std::unique_ptr<runtime::Plan> compile(const ir::Graph& graph, codegen::Target& 
     const ir::ValueType& type = graph.type(o.value);
     outputs.push_back({o.name, type.dtype, type.concrete_shape()});
   }
-  runtime::Program program = compile_program(graph, target, options);
+  runtime::Program program = compile_program(std::move(graph), target, options);
   return std::make_unique<runtime::Plan>(std::move(program), std::move(inputs), std::move(outputs),
                                          options.threads);
 }

@@ -21,7 +21,8 @@ struct CompileOptions {
 
 /// REQUIRES: concrete shapes (UserError otherwise). The plan keeps what it needs; `target` must
 /// only live during the call. Throws UserError(unsupported) naming a node that cannot be run.
-std::unique_ptr<runtime::Plan> compile(const ir::Graph& graph, codegen::Target& target,
+/// A graph that is given away lets its constants go as soon as kernels have them in their own form.
+std::unique_ptr<runtime::Plan> compile(ir::Graph graph, codegen::Target& target,
                                        const CompileOptions& options);
 
 }  // namespace tessera::plan

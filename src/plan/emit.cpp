@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <set>
 
 #include "base/check.h"
 #include "ops/attr_reader.h"
@@ -22,8 +23,9 @@ using runtime::Operand;
 
 class Emitter {
  public:
-  Emitter(Draft draft, codegen::Target& target, const CompileOptions& options)
-      : d_(std::move(draft)), target_(target), options_(options) {}
+  Emitter(Draft draft, codegen::Target& target, const CompileOptions& options,
+          const std::function<void()>& settled)
+      : d_(std::move(draft)), target_(target), options_(options), settled_(settled) {}
 
   runtime::Program run() {
     std::erase_if(d_.steps, [](const Step& s) { return s.dead; });
@@ -87,9 +89,24 @@ class Emitter {
           break;
       }
     }
+    settled_();
+    forget_packed();
     // After the library kernels, so that a refusal does not waste generated code.
     const auto made = target_.make_loops(std::move(meanings));
     for (size_t n = 0; n < loops.size(); ++n) kernels_[loops[n]] = made[n];
+  }
+
+  // Constants that no kernel reads from the plan go when the target has packed them.
+  void forget_packed() {
+    std::set<ValueId> read;
+    for (size_t k = 0; k < d_.steps.size(); ++k) {
+      const Step& s = d_.steps[k];
+      for (size_t number = 0; number < s.src.size(); ++number)
+        if (s.src[number] != no_value && (!kernels_[k] || kernels_[k]->reads(number)))
+          read.insert(d_.root(s.src[number]));
+    }
+    for (ValueId v = 0; v < d_.values.size(); ++v)
+      if (d_.values[v].constant && !read.contains(v)) d_.values[v].constant = Tensor();
   }
 
   static void count_loops(Step& s) {
@@ -273,6 +290,7 @@ class Emitter {
   Draft d_;
   codegen::Target& target_;
   const CompileOptions& options_;
+  const std::function<void()>& settled_;
   runtime::Program program_;
   std::vector<std::shared_ptr<const runtime::Kernel>> kernels_;
   std::vector<Block> blocks_;
@@ -283,8 +301,9 @@ class Emitter {
 
 }  // namespace
 
-runtime::Program emit(Draft draft, codegen::Target& target, const CompileOptions& options) {
-  return Emitter(std::move(draft), target, options).run();
+runtime::Program emit(Draft draft, codegen::Target& target, const CompileOptions& options,
+                      const std::function<void()>& settled) {
+  return Emitter(std::move(draft), target, options, settled).run();
 }
 
 }  // namespace tessera::plan

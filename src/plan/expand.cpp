@@ -148,13 +148,21 @@ class Expander {
       for (ir::Value v : node.inputs) hasher.add(int64_t{v.node}).add(int64_t{v.index});
       for (const auto& [key, value] : node.attrs) {
         hasher.add(key);
-        ir::add_to_hash(hasher, value);
+        ir::add_to_quick_hash(hasher, value);
       }
       const auto [at, inserted] = known_.emplace(hasher.finish(), ir::no_node);
       if (inserted) at->second = builder_.add(std::move(node));
-      return placed(at->second, outputs);
+      if (inserted || equal_attrs(node, builder_.graph().node(at->second)))
+        return placed(at->second, outputs);
     }
     return placed(builder_.add(std::move(node)), outputs);
+  }
+
+  static bool equal_attrs(const ir::Node& a, const ir::Node& b) {
+    return std::equal(a.attrs.begin(), a.attrs.end(), b.attrs.begin(), b.attrs.end(),
+                      [](const auto& x, const auto& y) {
+                        return x.first == y.first && ir::operator_equal(x.second, y.second);
+                      });
   }
 
   static std::vector<ir::Value> placed(ir::NodeId id, size_t outputs) {

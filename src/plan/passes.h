@@ -2,6 +2,7 @@
 // The planner's passes in the order in which compile() runs them.
 #pragma once
 
+#include <functional>
 #include <set>
 #include <string>
 
@@ -69,10 +70,13 @@ void make_physical(Draft& draft);
 
 /// Assigns memory, makes kernels. The draft must be ready: every source of a step is a constant, an
 /// input or the destination of an earlier step (or an alias of one).
-runtime::Program emit(Draft draft, codegen::Target& target, const CompileOptions& options);
+/// `settled` is called once no refusal can come any more, before constants are packed: what it lets
+/// go of is freed piece by piece meanwhile.
+runtime::Program emit(Draft draft, codegen::Target& target, const CompileOptions& options,
+                      const std::function<void()>& settled);
 
 /// All passes: what compile() and the bodies of recurrences share.
-runtime::Program compile_program(const ir::Graph& graph, codegen::Target& target,
+runtime::Program compile_program(ir::Graph graph, codegen::Target& target,
                                  const CompileOptions& options);
 
 }  // namespace tessera::plan

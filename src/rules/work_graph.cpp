@@ -16,7 +16,7 @@ uint64_t hash_of(const ir::Node& node) {
   hasher.add(node.op);
   for (const auto& [name, value] : node.attrs) {
     hasher.add(name);
-    ir::add_to_hash(hasher, value);
+    ir::add_to_quick_hash(hasher, value);
   }
   // Regions are compared by identity: what is one object is surely equal.
   for (const auto& region : node.regions)

@@ -15,13 +15,13 @@ namespace {
 
 constexpr size_t buffer_alignment = 64;  // one cache line, one AVX-512 register
 constexpr size_t huge_page = size_t{2} << 20;
-constexpr size_t least_huge = 2 * huge_page;  // below, rounding up would waste too much
+constexpr size_t page = 4096;
 
 // Memory in huge pages where the system has them: a page is zeroed and mapped at once, and streams
 // of weights miss fewer translations.
 std::shared_ptr<std::byte> allocate_huge(size_t bytes) {
   if (bytes > SIZE_MAX - 2 * huge_page) return {};
-  const size_t rounded = (bytes + huge_page - 1) / huge_page * huge_page;
+  const size_t rounded = (bytes + page - 1) / page * page;  // the rest lies in small pages
   void* const memory = mmap(nullptr, rounded + huge_page, PROT_READ | PROT_WRITE,
                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return {};
@@ -37,7 +37,7 @@ std::shared_ptr<std::byte> allocate_huge(size_t bytes) {
 // calloc hands out pages that the system zeroes when they are first touched, so a large tensor
 // costs nothing until it is written.
 std::shared_ptr<std::byte> allocate(size_t bytes) {
-  if (bytes >= least_huge)
+  if (bytes >= huge_page)
     if (auto memory = allocate_huge(bytes)) return memory;
   void* memory = std::calloc(1, bytes + buffer_alignment);
   if (memory == nullptr)

@@ -4,12 +4,15 @@
 
 #include <algorithm>
 #include <atomic>
+#include <exception>
+#include <mutex>
 
 #include "backend/cpu/aligned_buffer.h"
 #include "backend/cpu/contraction_form.h"
 #include "backend/cpu/parallel.h"
 #include "backend/cpu/winograd_kernel.h"
 #include "base/check.h"
+#include "base/processors.h"
 #include "codegen/emit_contraction.h"
 #include "ops/meaning_text.h"
 
@@ -94,12 +97,14 @@ std::string key_of(const Contraction& c, const ContractionSchedule& s) {
 std::shared_ptr<const runtime::Kernel> tile_kernel(std::shared_ptr<codegen::Jit> jit, Code code,
                                                    const ContractionForm& form,
                                                    const ContractionSchedule& s,
-                                                   const Tensor* weights) {
+                                                   const Tensor* weights, Packings& packings) {
   const Contraction& c = form.contraction;
   auto kernel = std::make_shared<TileKernel>(std::move(jit), std::move(code), c, s, form.operands);
   if (c.packed) {
     AlignedBuffer packed = allocate_aligned(packed_elements(c, s));
-    pack_b(c, s, weights->as<float>(), packed.get());
+    packings.push_back([c, s, from = *weights, to = packed.get(), keep = kernel] {
+      pack_b(c, s, from.as<float>(), to);
+    });
     kernel->set_packed(std::move(packed));
   }
   return kernel;
@@ -135,6 +140,24 @@ void ContractionKernels::finish() {
   const std::vector<codegen::LoopKernel> compiled = jit_->compile({}, emitted);
   for (size_t k = 0; k < compiled.size(); ++k) *pending_[k].first = compiled[k];
   pending_.clear();
+  pack_all();
+}
+
+void ContractionKernels::pack_all() {
+  std::mutex mutex;
+  std::exception_ptr error;
+  parallel_for(usable_processors(), static_cast<int64_t>(packings_.size()),
+               [&](int64_t begin, int64_t end) {
+                 for (int64_t k = begin; k < end; ++k) try {
+                     const auto pack = std::move(packings_[static_cast<size_t>(k)]);
+                     pack();
+                   } catch (...) {
+                     const std::lock_guard lock(mutex);
+                     error = std::current_exception();
+                   }
+               });
+  packings_.clear();
+  if (error) std::rethrow_exception(error);
 }
 
 std::shared_ptr<const runtime::Kernel> ContractionKernels::make(const LibraryRequest& r,
@@ -152,18 +175,21 @@ std::shared_ptr<const runtime::Kernel> ContractionKernels::make(const LibraryReq
       const auto jit = std::make_shared<codegen::Jit>();  // of its own: runs may overlap
       const auto code =
           std::make_shared<codegen::LoopKernel>(jit->compile({}, std::span(&emitted, 1))[0]);
-      return tile_kernel(jit, code, form, s, &weights);
+      Packings packings;
+      auto kernel = tile_kernel(jit, code, form, s, &weights, packings);
+      for (const auto& pack : packings) pack();
+      return kernel;
     };
     return make_winograd(
         r, *winograd, form->operands, unit_, jit_,
         [&](const std::string& key, codegen::EmittedKernel k) {
           return compile(key, std::move(k));
         },
-        std::move(direct));
+        packings_, std::move(direct));
   }
   const ContractionSchedule s = choose_schedule(form->contraction, unit_);
   const Code code = compile(key_of(form->contraction, s), contraction_kernel(form->contraction, s));
-  return tile_kernel(jit_, code, *form, s, r.constants[1]);
+  return tile_kernel(jit_, code, *form, s, r.constants[1], packings_);
 }
 
 }  // namespace tessera::backend::cpu

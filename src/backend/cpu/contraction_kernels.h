@@ -2,9 +2,11 @@
 // Products by generated micro-kernels: what the planner asks a library for, as contractions.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "codegen/loop_kernel.h"
 #include "codegen/target.h"
@@ -13,6 +15,9 @@ namespace tessera::backend::cpu {
 
 /// Code that finish() fills in.
 using Code = std::shared_ptr<const codegen::LoopKernel>;
+
+/// What is left to do until kernels have their weights.
+using Packings = std::vector<std::function<void()>>;
 
 /// Makes kernels; equal contractions are compiled once. Not thread-safe; the kernels keep what they
 /// need alive.
@@ -28,16 +33,19 @@ class ContractionKernels {
   std::shared_ptr<const runtime::Kernel> make(const codegen::LibraryRequest& request, bool only);
   /// The kernel of a tile program (LibraryRequest::kernel).
   std::shared_ptr<const runtime::Kernel> make_program(const codegen::LibraryRequest& request);
-  /// Compiles what was made since the last time, in parallel; before it, kernels must not run.
+  /// Compiles what was made since the last time and packs its weights, in parallel; before it,
+  /// kernels must not run. Each kernel's weights are let go of as soon as they are packed.
   void finish();
 
  private:
   Code compile(const std::string& key, codegen::EmittedKernel kernel);
+  void pack_all();
 
   std::shared_ptr<codegen::Jit> jit_;
   codegen::VectorUnit unit_;
   std::map<std::string, std::shared_ptr<codegen::LoopKernel>> codes_;
   std::vector<std::pair<std::shared_ptr<codegen::LoopKernel>, codegen::EmittedKernel>> pending_;
+  Packings packings_;
 };
 
 }  // namespace tessera::backend::cpu

@@ -4,6 +4,7 @@
 #include "backend/cpu/winograd_kernel.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cmath>
 #include <mutex>
@@ -227,7 +228,7 @@ std::shared_ptr<const runtime::Kernel> make_winograd(
     const LibraryRequest& r, const WinogradProblem& p, std::vector<int> operands,
     codegen::VectorUnit unit, std::shared_ptr<codegen::Jit> code,
     const std::function<Code(const std::string&, codegen::EmittedKernel)>& compile,
-    std::function<std::shared_ptr<const runtime::Kernel>()> direct) {
+    Packings& packings, std::function<std::shared_ptr<const runtime::Kernel>()> direct) {
   auto kernel =
       std::make_shared<WinogradKernel>(p, std::move(operands), r.threads, std::move(direct));
   kernel->code = std::move(code);
@@ -237,10 +238,12 @@ std::shared_ptr<const runtime::Kernel> make_winograd(
   const ContractionSchedule s = choose_schedule(c, unit);
   kernel->product = compile(key_of(p, "products " + s.to_string()), contraction_kernel(c, s));
   const std::vector<int64_t>& w = r.src[1].strides;
-  const std::vector<float> transformed =
-      winograd_weights(p, r.constants[1]->as<float>(), {w[0], w[1], w[2], w[3]});
   kernel->weights = allocate_aligned(packed_elements(c, s));
-  pack_b(c, s, transformed.data(), kernel->weights.get());
+  packings.push_back(
+      [p, c, s, kernel, from = *r.constants[1], strides = std::array{w[0], w[1], w[2], w[3]}] {
+        const std::vector<float> transformed = winograd_weights(p, from.as<float>(), strides);
+        pack_b(c, s, transformed.data(), kernel->weights.get());
+      });
   return kernel;
 }
 

@@ -17,13 +17,13 @@ namespace tessera::backend::cpu {
 std::optional<codegen::WinogradProblem> winograd_form(const codegen::LibraryRequest& request,
                                                       const ContractionForm& direct);
 
-/// `compile` makes code, which `code` owns; `direct` makes the kernel that takes over when a result
-/// is not finite (it is called when that happens first). The kernel's operands are those of the
-/// request.
+/// `compile` makes code, which `code` owns; what packs the weights joins `packings`; `direct` makes
+/// the kernel that takes over when a result is not finite (it is called when that happens first).
+/// The kernel's operands are those of the request.
 std::shared_ptr<const runtime::Kernel> make_winograd(
     const codegen::LibraryRequest& request, const codegen::WinogradProblem& problem,
     std::vector<int> operands, codegen::VectorUnit unit, std::shared_ptr<codegen::Jit> code,
     const std::function<Code(const std::string& key, codegen::EmittedKernel)>& compile,
-    std::function<std::shared_ptr<const runtime::Kernel>()> direct);
+    Packings& packings, std::function<std::shared_ptr<const runtime::Kernel>()> direct);
 
 }  // namespace tessera::backend::cpu

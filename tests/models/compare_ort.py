@@ -48,11 +48,12 @@ def same_interface(original, exported):
             raise models.TesseraError(f"exported {side[4:]} {b}, expected {a}")
 
 
-def compare(model, tessera, options):
-    """{way: {"error", "output", "seed"} or {"failed"}}."""
+def compare(model, tessera, options, ways=tuple(LIMITS), relative=False):
+    """{way: {"error", "output", "seed"} or {"failed"}}. `relative`: errors in units of |y|."""
     session = models.ort_session(model.path, options.threads)
     expected = {s: models.ort_run(session, model.inputs(s)[0]) for s in {1, 2, *options.seeds}}
-    spread = {name: norm(y.astype(np.float64) - expected[2][name].astype(np.float64))
+    spread = {name: norm(y.astype(np.float64) - (0 if relative else
+                                                 expected[2][name].astype(np.float64)))
               for name, y in expected[1].items()}
 
     def exported_runner():
@@ -68,7 +69,7 @@ def compare(model, tessera, options):
     runners = {"imported": tessera_runner("--no-optimize"), "optimized": tessera_runner(),
                "exported": exported_runner}
     result = {}
-    for way in options.ways:
+    for way in ways:
         try:
             run = runners[way]()
             worst = max((*error(expected[s], run(s), spread), s) for s in options.seeds)
@@ -92,7 +93,8 @@ def main():
     results, rows, notes = {}, [], []
     for name in models.choose(options):
         print(f"{name} ...", file=sys.stderr, flush=True)
-        results[name] = result = compare(models.Model(options.folder, name), tessera, options)
+        results[name] = result = compare(models.Model(options.folder, name), tessera, options,
+                                         options.ways)
         cells = []
         for way, found in result.items():
             cells.append("failed" if "failed" in found else f"{found['error']:.1e}")

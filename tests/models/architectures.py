@@ -70,7 +70,8 @@ def shuffled(g):
         b = g("Relu", g.batch_norm(g.conv(b, (half, half), 1), half))
         b = g.batch_norm(g.conv(b, (half, half), 3, group=half), half)
         x = g("Concat", a, g("Relu", g.conv(b, (half, half), 1)), axis=1)
-        x = g("Transpose", g("Reshape", x, g.integers(1, 2, half, side, side)), perm=[0, 2, 1, 3, 4])
+        x = g("Reshape", x, g.integers(1, 2, half, side, side))
+        x = g("Transpose", x, perm=[0, 2, 1, 3, 4])
         x = g("Reshape", x, g.integers(1, width, side, side))
     return g.linear(g("ReduceMean", x, axes=[2, 3], keepdims=0), width, 100)
 
@@ -170,7 +171,7 @@ def speech(g):
 
 
 def decoder(g):
-    """Causal and padding masks, attention to another sequence (an encoder–decoder's second half)."""
+    """Causal and padding masks, attention to another sequence (encoder–decoder, second half)."""
     tokens, others, heads, width = 24, 30, 4, 16
     whole = heads * width
     ids = g.input("ids", [1, tokens], TensorProto.INT64)

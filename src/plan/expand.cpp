@@ -2,8 +2,10 @@
 // Composites become simple operators, constant subgraphs constants, and equal nodes one node.
 #include <functional>
 #include <map>
+#include <set>
 
 #include "base/check.h"
+#include "ops/builder.h"
 #include "ops/evaluate.h"
 #include "ops/registry.h"
 #include "plan/passes.h"
@@ -57,6 +59,7 @@ class Expander {
     if (node.op == "constant") return {unique(std::move(node))[0]};
     const ops::OpDef& def = ops::registry().get(node.op);
     if (def.decompose) return copy(decomposed(def, node), present(node), node.name);
+    if (const auto wide = widened(node)) return copy(*wide, present(node), node.name);
     if (const auto phases = convolution(node)) return copy(*phases, present(node), node.name);
     const bool runs = def.meaning || node.op == "scan" || (def.opaque && def.opaque->evaluate);
     if (!runs)
@@ -77,6 +80,22 @@ class Expander {
 
   ir::Graph decomposed(const ops::OpDef& def, const ir::Node& node) const {
     return ops::decompose(def, types(node), node.attrs, node.regions);
+  }
+
+  // Products of 16-bit floats are computed in f32 and rounded once, which the kernels are made for;
+  // a constant is converted here.
+  std::optional<ir::Graph> widened(const ir::Node& node) const {
+    static const std::set<std::string> products{"matmul", "gemm", "conv", "conv_transpose"};
+    const DType type = node.outputs[0].dtype;
+    if (!products.contains(node.op) || (type != DType::f16 && type != DType::bf16))
+      return std::nullopt;
+    ops::Builder b(node.op);
+    std::vector<ops::Val> wide;
+    for (const ir::ValueType* input : types(node))
+      wide.push_back(input ? cast(b.input(fmt::format("in{}", wide.size()), *input), DType::f32)
+                           : ops::Val{});
+    b.output("y", cast(b.op(node.op, wide, node.attrs), type));
+    return std::move(b).finish();
   }
 
   std::optional<ir::Graph> convolution(const ir::Node& node) const {

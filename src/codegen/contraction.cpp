@@ -3,11 +3,14 @@
 #include "codegen/contraction.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <span>
 
 #include "base/check.h"
+#include "types/dtype.h"
 
 namespace tessera::codegen {
 
@@ -58,8 +61,9 @@ int64_t Contraction::reduction() const { return product(reduce); }
 int64_t Contraction::row_count() const { return product(rows); }
 int64_t Contraction::batch_count() const { return product(batch); }
 double Contraction::flops() const {
-  return 2.0 * static_cast<double>(batch_count()) * static_cast<double>(row_count()) *
-         static_cast<double>(column.extent) * static_cast<double>(reduction());
+  return (pairs ? 4.0 : 2.0) * static_cast<double>(batch_count()) *
+         static_cast<double>(row_count()) * static_cast<double>(column.extent) *
+         static_cast<double>(reduction());
 }
 
 std::string ContractionSchedule::to_string() const {
@@ -126,6 +130,56 @@ void join_groups(Contraction& c, int lanes) {
 
 namespace {
 
+bool varies(const Axis& axis) { return axis.b != 0 && axis.extent > 1; }
+
+// Operands for the units of a and b.
+void add_units(Contraction& c, int64_t row) {
+  const size_t own = c.epilogue ? c.epilogue->inputs.size() - 1 : 0;
+  const auto add = [&](Axis& axis, int64_t of_a, int64_t of_b) {
+    axis.operands.resize(own, 0);
+    axis.operands.insert(axis.operands.end(), {of_a, of_b});
+  };
+  int64_t columns = c.column.extent;
+  for (size_t k = c.batch.size(); k-- > 0;) {
+    Axis& axis = c.batch[k];
+    add(axis, row > 0 ? axis.a / row : 0, varies(axis) ? columns : 0);
+    if (varies(axis)) columns *= axis.extent;
+  }
+  for (Axis& axis : c.rows) add(axis, row > 0 ? axis.a / row : 0, 0);
+  add(c.column, 0, c.column.extent > 1 ? 1 : 0);
+}
+
+}  // namespace
+
+std::optional<Contraction> pair_up(Contraction c, Contraction::Pairs::Kind kind, int64_t row) {
+  Axis& last = c.reduce.back();
+  if (!c.packed || c.group != 0 || last.a != 1 || c.a_offset % 2 != 0 || c.column.a != 0)
+    return std::nullopt;
+  if (kind == Contraction::Pairs::Kind::i16) add_units(c, row);
+  last.a = 0;
+  for (auto* axes : {&c.batch, &c.rows, &c.reduce})
+    for (Axis& axis : *axes) {
+      if (axis.a % 2 != 0) return std::nullopt;
+      axis.a /= 2;
+    }
+  c.a_offset /= 2;
+  c.pairs = {kind, last.extent, last.b};
+  last = {.extent = (last.extent + 1) / 2, .a = 1, .b = 2 * last.b};
+  return c;
+}
+
+float unit_of(double length, double largest, int64_t count) {
+  if (!std::isfinite(length) || !std::isfinite(largest)) return NAN;
+  constexpr double vanishing = 1e-30, inexact_squares = 1e-15;
+  if (largest < vanishing) return 0;
+  const double root = std::sqrt(static_cast<double>(count));
+  if (largest < inexact_squares) length = root * largest;
+  return static_cast<float>(
+      std::max(length / (longest_i16 - root / 2), largest / std::numeric_limits<int16_t>::max()));
+}
+
+namespace {
+
 struct Block {
   int rows, vectors;
 };
@@ -138,8 +192,9 @@ constexpr Block narrow_blocks[] = {{6, 2}, {4, 3}, {3, 4}, {2, 4}, {1, 6}};
 // Cycles of one step of the reduction in a tile: two multiply-adds and two loads a cycle; fewer
 // than eight sums wait for each other; weights that lie in the second-level cache come at half a
 // vector a cycle.
-double cycles(double rows, double vectors, bool far) {
-  return std::max({rows * vectors / 2, (rows + vectors) / 2, 4.0, far ? 2 * vectors : 0.0});
+double cycles(double rows, double vectors, bool far, bool pairs) {
+  const double latency = pairs ? 6 : 4;
+  return std::max({rows * vectors / 2, (rows + vectors) / 2, latency, far ? 2 * vectors : 0.0});
 }
 
 }  // namespace
@@ -175,7 +230,7 @@ ContractionSchedule choose_schedule(const Contraction& c, VectorUnit unit) {
         const auto rows = static_cast<double>(o.count * i.count);
         const auto tile = [&](int64_t width) {
           const double v = static_cast<double>(width / unit.lanes);
-          return steps * cycles(rows, v, far) + 2 * rows * v + 30;
+          return steps * cycles(rows, v, far, c.pairs.has_value()) + 2 * rows * v + 30;
         };
         cost += static_cast<double>(t.panels - 1) * tile(t.panel_width) + tile(t.last_width);
       }
@@ -224,30 +279,69 @@ ContractionTiles cut_tiles(const Contraction& c, const ContractionSchedule& s) {
 
 namespace {
 
+// Visits all numbers that column 0 of a matrix sums over, in the order of the reduction.
+template <typename F>
+void for_reduction(const Contraction& c, const float* from, F f) {
+  std::vector<int64_t> at(c.reduce.size(), 0);
+  for (int64_t k = 0; k < c.reduction(); ++k) {
+    const float* place = from;
+    for (size_t axis = 0; axis < at.size(); ++axis) place += at[axis] * c.reduce[axis].b;
+    const bool is_half = c.pairs && 2 * at.back() + 1 == c.pairs->numbers;
+    f(place, is_half);
+    for (size_t axis = at.size(); axis-- > 0;) {
+      if (++at[axis] < c.reduce[axis].extent) break;
+      at[axis] = 0;
+    }
+  }
+}
+
 int64_t packed_matrix(const Contraction& c, const ContractionSchedule& s) {
   return c.reduction() * round_up(c.column.extent, s.lanes);
 }
 
-bool varies(const Axis& axis) { return axis.b != 0 && axis.extent > 1; }
+// Two numbers in the bits of a float, in bf16, or as integers in a unit.
+float pair_of(float first, float second, const float* unit) {
+  const auto bits = [&](float x) -> uint32_t {
+    if (!unit) return f32_to_bf16(x);
+    return static_cast<uint16_t>(*unit > 0 ? std::lrint(static_cast<double>(x) / *unit) : 0);
+  };
+  return std::bit_cast<float>(bits(first) | bits(second) << 16);
+}
 
-void pack_matrix(const Contraction& c, const ContractionTiles& t, const float* b, float* packed) {
-  std::vector<int64_t> at(c.reduce.size(), 0);
+void pack_matrix(const Contraction& c, const ContractionTiles& t, const float* b, float* packed,
+                 const float* units) {
   for (int64_t panel = 0; panel < t.panels; ++panel) {
     const int64_t first = panel * t.panel_width;
     const int64_t width = panel + 1 < t.panels ? t.panel_width : t.last_width;
     const int64_t count = std::min(width, c.column.extent - first);
-    std::fill(at.begin(), at.end(), 0);
-    for (int64_t k = 0; k < c.reduction(); ++k) {
-      const float* from = b + first * c.column.b;
-      for (size_t axis = 0; axis < at.size(); ++axis) from += at[axis] * c.reduce[axis].b;
-      for (int64_t n = 0; n < count; ++n) packed[n] = from[n * c.column.b];
+    for_reduction(c, b + first * c.column.b, [&](const float* from, bool is_half) {
+      for (int64_t n = 0; n < count; ++n) {
+        const float* x = from + n * c.column.b;
+        packed[n] =
+            c.pairs ? pair_of(*x, is_half ? 0 : x[c.pairs->b], units ? units + first + n : nullptr)
+                    : *x;
+      }
       std::fill(packed + count, packed + width, 0.0F);
       packed += width;
-      for (size_t axis = at.size(); axis-- > 0;) {
-        if (++at[axis] < c.reduce[axis].extent) break;
-        at[axis] = 0;
-      }
+    });
+  }
+}
+
+// Calls f(b of the matrix, its number) for every matrix of b.
+template <typename F>
+void for_matrices(const Contraction& c, const float* b, F f) {
+  std::vector<const Axis*> axes;
+  int64_t count = 1;
+  for (const Axis& axis : c.batch)
+    if (varies(axis)) axes.push_back(&axis), count *= axis.extent;
+  for (int64_t k = 0; k < count; ++k) {
+    const float* from = b;
+    int64_t rest = k;
+    for (size_t axis = axes.size(); axis-- > 0;) {
+      from += rest % axes[axis]->extent * axes[axis]->b;
+      rest /= axes[axis]->extent;
     }
+    f(from, k);
   }
 }
 
@@ -260,21 +354,35 @@ int64_t packed_elements(const Contraction& c, const ContractionSchedule& s) {
   return n;
 }
 
-void pack_b(const Contraction& c, const ContractionSchedule& s, const float* b, float* packed) {
+void pack_b(const Contraction& c, const ContractionSchedule& s, const float* b, float* packed,
+            const float* units) {
+  TESSERA_CHECK(c.has_units() == (units != nullptr));
   const ContractionTiles t = cut_tiles(c, s);
-  std::vector<const Axis*> axes;
-  int64_t count = 1;
-  for (const Axis& axis : c.batch)
-    if (varies(axis)) axes.push_back(&axis), count *= axis.extent;
-  for (int64_t k = 0; k < count; ++k) {
-    const float* from = b;
-    int64_t rest = k;
-    for (size_t axis = axes.size(); axis-- > 0;) {
-      from += rest % axes[axis]->extent * axes[axis]->b;
-      rest /= axes[axis]->extent;
-    }
-    pack_matrix(c, t, from, packed + k * packed_matrix(c, s));
-  }
+  for_matrices(c, b, [&](const float* from, int64_t k) {
+    pack_matrix(c, t, from, packed + k * packed_matrix(c, s),
+                units ? units + k * c.column.extent : nullptr);
+  });
+}
+
+std::vector<float> column_units(const Contraction& c, const float* b) {
+  const auto columns = static_cast<size_t>(c.column.extent);
+  std::vector<float> units;
+  for_matrices(c, b, [&](const float* from, int64_t) {
+    std::vector<double> squares(columns, 0), largest(columns, 0);
+    for_reduction(c, from, [&](const float* place, bool is_half) {
+      for (size_t n = 0; n < columns; ++n) {
+        const float* x = place + static_cast<int64_t>(n) * c.column.b;
+        for (const double y :
+             {static_cast<double>(*x), is_half ? 0.0 : static_cast<double>(x[c.pairs->b])}) {
+          squares[n] += y * y;
+          largest[n] = std::max(largest[n], std::fabs(y));
+        }
+      }
+    });
+    for (size_t n = 0; n < columns; ++n)
+      units.push_back(unit_of(std::sqrt(squares[n]), largest[n], 2 * c.reduction()));
+  });
+  return units;
 }
 
 }  // namespace tessera::codegen

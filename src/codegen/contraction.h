@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -49,11 +50,26 @@ struct Contraction {
   int64_t a_offset = 0;         ///< of the place of index 0 everywhere
   /// b is packed by pack_b(), else its columns are neighbours (stride 1).
   bool packed = true;
+  /// Products of numbers of 16 bits: an element of a, and of the packed b, is a pair of numbers
+  /// that follow each other along the last axis of `reduce`, whose extent counts pairs, as all
+  /// strides of a do. pack_b() still reads single f32 numbers. See pair_up().
+  struct Pairs {
+    /// bf16: sums are f32. i16: integers in units of a row's and of a column's own; sums are
+    /// integers, and the last two operands are these units.
+    enum class Kind : uint8_t { bf16, i16 };
+    Kind kind = Kind::bf16;
+    int64_t numbers = 0;  ///< along the axis; where that is odd the last pair's second number is 0
+    int64_t b = 0;        ///< from the first number of a pair to the second, in f32
+  };
+  std::optional<Pairs> pairs;
   /// What is stored: a meaning of one scalar output, whose input 0 is the sum and whose input k + 1
   /// is operand k at the element's own place. Null: the sum.
   std::shared_ptr<const ir::Meaning> epilogue;
 
-  size_t operand_count() const { return epilogue ? epilogue->inputs.size() - 1 : 0; }
+  bool has_units() const { return pairs && pairs->kind == Pairs::Kind::i16; }
+  size_t operand_count() const {
+    return (epilogue ? epilogue->inputs.size() - 1 : 0) + (has_units() ? 2 : 0);
+  }
   int64_t reduction() const;  ///< products for each element
   int64_t row_count() const;  ///< of one batch
   int64_t batch_count() const;
@@ -77,6 +93,8 @@ struct ContractionSchedule {
 /// Lanes of an f32 vector and vector registers of the processor at hand.
 struct VectorUnit {
   int lanes = 8, registers = 16;
+  bool has_bf16 = false;  ///< sums of products of pairs of bf16 numbers (AVX512_BF16)
+  bool has_i16 = false;   ///< of pairs of integers (AVX512_VNNI)
 };
 
 /// A schedule by the shape alone.
@@ -113,10 +131,29 @@ void join_axes(Contraction& c);
 /// Contraction::group): a vector then holds several groups.
 void join_groups(Contraction& c, int lanes);
 
+/// The contraction with its last reduction in pairs: a then lies as before, in numbers of 16 bits,
+/// with a zero behind every odd row of that reduction. Nothing when a's elements along it are no
+/// neighbours, when another stride of a is odd, or when b is not packed.
+///
+/// With i16 the operands get the units of a and of b at their end: those of b vary over columns and
+/// over the batches over which b does (dense, see column_units()); those of a are one number for
+/// all when `row` is 0, else one for each `row` elements of a.
+std::optional<Contraction> pair_up(Contraction c, Contraction::Pairs::Kind kind, int64_t row = 0);
+
+/// Sums of products of integers fit 32 bits when neither operand of a sum is longer (Euclidean
+/// norm) than this in its units, rounding included.
+inline constexpr double longest_i16 = 46000;
+/// The unit in which `count` numbers of that length and largest magnitude become integers of 16
+/// bits that are no longer than longest_i16; 0 when all count as zero, NaN when one is not finite.
+float unit_of(double length, double largest, int64_t count);
+/// Units of the columns of b, for each batch over which b varies. `b` as in pack_b().
+std::vector<float> column_units(const Contraction& c, const float* b);
+
 /// Elements of b when it is packed, and b packed: for each batch that it varies over, panels of
 /// columns; in each the reduction in its order; in each the columns, padded with zeros. `b` points
-/// to the element of index 0 everywhere.
+/// to the element of index 0 everywhere; `units` is null but for i16, where it is column_units().
 int64_t packed_elements(const Contraction& c, const ContractionSchedule& s);
-void pack_b(const Contraction& c, const ContractionSchedule& s, const float* b, float* packed);
+void pack_b(const Contraction& c, const ContractionSchedule& s, const float* b, float* packed,
+            const float* units = nullptr);
 
 }  // namespace tessera::codegen

@@ -10,6 +10,7 @@
 
 #include "base/rng.h"
 #include "codegen/emit_contraction.h"
+#include "types/dtype.h"
 
 namespace tessera::codegen {
 namespace {
@@ -126,7 +127,42 @@ std::pair<double, double> expected(const Contraction& c, const Data& d, const Wa
   return {sum, size};
 }
 
-// Compiles, runs in two parts, compares, and looks for stores outside of the destination.
+// Compiles and runs in two parts.
+void run_kernel(const Contraction& c, const ContractionSchedule& s, const void* a, const void* b,
+                Data& d) {
+  Jit jit({.threads = 1});
+  const EmittedKernel kernel = contraction_kernel(c, s);
+  const LoopKernel code = jit.compile({}, std::span(&kernel, 1))[0];
+  std::vector<const std::byte*> src{static_cast<const std::byte*>(a),
+                                    static_cast<const std::byte*>(b)};
+  for (const auto& o : d.operands) src.push_back(reinterpret_cast<const std::byte*>(o.data()));
+  std::byte* dst[] = {reinterpret_cast<std::byte*>(d.dst.data())};
+  code.run(src.data(), dst, code.rows / 2, code.rows);
+  code.run(src.data(), dst, 0, code.rows / 2);
+}
+
+// What differs from the expected values, and stores outside of the destination.
+std::string problem_of(const Contraction& c, const Data& d, const Walk& walk,
+                       double tolerance = 1e-5) {
+  std::string problem;
+  std::vector<bool> written(d.dst.size(), false);
+  Walk::over(walk.outer, [&](const std::vector<int64_t>& at) {
+    const auto p = static_cast<size_t>(place(walk.outer, at, &Axis::dst));
+    written[p] = true;
+    const auto [value, size] = expected(c, d, walk, at);
+    const double found = d.dst[p];
+    if (std::isnan(value) ? std::isnan(found) : value == found) return;
+    // Where an infinity or a huge number took part, f32 may overflow earlier.
+    if (!std::isfinite(size) || size > 1e25) return;
+    if (!(std::fabs(found - value) <= tolerance * size + 1e-30) && problem.empty())
+      problem = fmt::format("at {}: {}, expected {}", fmt::join(at, ","), found, value);
+  });
+  for (size_t p = 0; p < written.size(); ++p)
+    if (!written[p] && d.dst[p] != -77.0F && problem.empty())
+      problem = fmt::format("stored outside, at {}", p);
+  return problem;
+}
+
 std::string check(const Contraction& c, const ContractionSchedule& s, uint64_t seed, bool unusual) {
   Rng rng(seed);
   Data d = make_data(c, rng, unusual);
@@ -139,33 +175,72 @@ std::string check(const Contraction& c, const ContractionSchedule& s, uint64_t s
     pack_b(c, s, b, aligned);
     b = aligned;
   }
-  Jit jit({.threads = 1});
-  const EmittedKernel kernel = contraction_kernel(c, s);
-  const LoopKernel code = jit.compile({}, std::span(&kernel, 1))[0];
-  std::vector<const std::byte*> src{reinterpret_cast<const std::byte*>(d.a.data()),
-                                    reinterpret_cast<const std::byte*>(b)};
-  for (const auto& o : d.operands) src.push_back(reinterpret_cast<const std::byte*>(o.data()));
-  std::byte* dst[] = {reinterpret_cast<std::byte*>(d.dst.data())};
-  code.run(src.data(), dst, code.rows / 2, code.rows);
-  code.run(src.data(), dst, 0, code.rows / 2);
-  const Walk walk(c);
-  std::string problem;
-  std::vector<bool> written(d.dst.size(), false);
+  run_kernel(c, s, d.a.data(), b, d);
+  return problem_of(c, d, Walk(c));
+}
+
+using Kind = Contraction::Pairs::Kind;
+
+// Which elements of a are read.
+std::vector<bool> places_read(const Contraction& c, const Data& d, const Walk& walk) {
+  std::vector<bool> is_read(d.a.size(), false);
   Walk::over(walk.outer, [&](const std::vector<int64_t>& at) {
-    const auto p = static_cast<size_t>(place(walk.outer, at, &Axis::dst));
-    written[p] = true;
-    const auto [value, size] = expected(c, d, walk, at);
-    const double found = d.dst[p];
-    if (std::isnan(value) ? std::isnan(found) : value == found) return;
-    // Where an infinity or a huge number took part, f32 may overflow earlier.
-    if (!std::isfinite(size) || size > 1e25) return;
-    if (!(std::fabs(found - value) <= 1e-5 * size + 1e-30) && problem.empty())
-      problem = fmt::format("at {}: {}, expected {}", fmt::join(at, ","), found, value);
+    Walk::over(c.reduce, [&](const std::vector<int64_t>& r) {
+      const int64_t p = c.a_offset + place(walk.outer, at, &Axis::a) + place(c.reduce, r, &Axis::a);
+      if (p >= 0 && p < static_cast<int64_t>(d.a.size())) is_read[static_cast<size_t>(p)] = true;
+    });
   });
-  for (size_t p = 0; p < written.size(); ++p)
-    if (!written[p] && d.dst[p] != -77.0F && problem.empty())
-      problem = fmt::format("stored outside, at {}", p);
-  return problem;
+  return is_read;
+}
+
+// Compiles the contraction in pairs and compares with products of the rounded numbers. Rows of i16
+// have one unit for `row` elements of a, or (0) all.
+std::string check_pairs(const Contraction& c, const ContractionSchedule& s, uint64_t seed,
+                        bool unusual, Kind kind = Kind::bf16, int64_t row = 0) {
+  const std::optional<Contraction> paired = pair_up(c, kind, row);
+  if (!paired) return "no pairs";
+  Rng rng(seed);
+  Data d = make_data(c, rng, unusual);
+  const Walk walk(c);
+  const std::vector<bool> is_read = places_read(c, d, walk);
+  std::vector<uint16_t> a(d.a.size() + 2, 0);
+  const size_t step = row > 0 ? static_cast<size_t>(row) : d.a.size();
+  std::vector<float> units;
+  for (size_t first = 0; first < d.a.size(); first += step) {
+    double squares = 0, largest = 0;
+    const size_t end = std::min(first + step, d.a.size());
+    for (size_t p = first; p < end; ++p) {
+      squares += is_read[p] ? static_cast<double>(d.a[p]) * d.a[p] : 0;
+      largest = std::max<double>(largest, is_read[p] ? std::fabs(d.a[p]) : 0);
+    }
+    units.push_back(unit_of(std::sqrt(squares), largest, static_cast<int64_t>(end - first)));
+    for (size_t p = first; p < end; ++p) {
+      if (!is_read[p]) continue;
+      if (kind == Kind::bf16) {
+        d.a[p] = bf16_to_f32(a[p] = f32_to_bf16(d.a[p]));
+      } else {
+        const long rounded = units.back() > 0 ? std::lrint(d.a[p] / units.back()) : 0;
+        a[p] = static_cast<uint16_t>(rounded);
+        d.a[p] = static_cast<float>(rounded) * units.back();
+      }
+    }
+  }
+  std::vector<float> columns;
+  if (kind == Kind::i16) {
+    columns = column_units(*paired, d.b.data());
+    d.operands.push_back(units);
+    d.operands.push_back(columns);
+    d.operands.back().resize(columns.size() + 16);
+  }
+  std::vector<float> packed(static_cast<size_t>(packed_elements(*paired, s)) + 16);
+  auto* aligned =
+      reinterpret_cast<float*>((reinterpret_cast<uintptr_t>(packed.data()) + 63) / 64 * 64);
+  pack_b(*paired, s, d.b.data(), aligned, columns.empty() ? nullptr : columns.data());
+  run_kernel(*paired, s, a.data(), aligned, d);
+  if (kind == Kind::bf16)
+    for (float& x : d.b) x = bf16_to_f32(f32_to_bf16(x));
+  // Weights of i16 are compared as they are: their rounding is part of the error that is allowed.
+  return problem_of(c, d, walk, kind == Kind::bf16 ? 1e-5 : 2e-4);
 }
 
 Contraction product(int64_t m, int64_t k, int64_t n, bool packed) {
@@ -248,6 +323,122 @@ TEST(Contraction, convolves_with_and_without_padding) {
       SCOPED_TRACE(fmt::format("{} {}", fmt::join(p, ","), s.to_string()));
       EXPECT_EQ(check(c, s, 4, false), "");
     }
+}
+
+// The same with an even distance between rows.
+Contraction even_product(int64_t m, int64_t k, int64_t n) {
+  Contraction c = product(m, k, n, true);
+  c.rows[0].a = (k + 1) / 2 * 2 + 4;
+  return c;
+}
+
+#define REQUIRE_BF16() \
+  if (!host_vector_unit().has_bf16) GTEST_SKIP() << "this processor has no AVX512_BF16"
+
+TEST(Contraction, multiplies_pairs_of_bf16_numbers) {
+  REQUIRE_BF16();
+  const ContractionSchedule schedules[] = {
+      {.rows = 8, .vectors = 3},
+      {.rows = 14, .vectors = 2, .columns_outer = false, .prefetch = false},
+      {.rows = 1, .vectors = 8, .unroll = 8},
+      {.lanes = 8, .rows = 4, .vectors = 3},
+  };
+  const int64_t sizes[][3] = {{1, 1, 1},     {5, 7, 3},     {4, 2, 16}, {17, 33, 50},
+                              {29, 130, 97}, {1, 211, 131}, {3, 64, 48}};
+  for (const ContractionSchedule& s : schedules)
+    for (const auto& size : sizes) {
+      SCOPED_TRACE(fmt::format("{}x{}x{} {}", size[0], size[1], size[2], s.to_string()));
+      Contraction c = even_product(size[0], size[1], size[2]);
+      EXPECT_EQ(check_pairs(c, s, 1, false), "");
+      c.epilogue = some_epilogue();
+      EXPECT_EQ(check_pairs(c, s, 2, true), "");
+    }
+}
+
+TEST(Contraction, convolves_pairs_of_bf16_numbers) {
+  REQUIRE_BF16();
+  const int64_t cases[][7] = {
+      {7, 6, 20, 3, 1, 1, 1},  {7, 16, 33, 3, 2, 1, 1}, {14, 10, 16, 3, 1, 1, 1},
+      {15, 4, 17, 7, 2, 1, 3}, {19, 4, 16, 3, 1, 2, 2}, {3, 6, 16, 3, 1, 3, 3},
+      {30, 2, 16, 5, 3, 1, 2},
+  };
+  for (const auto& p : cases)
+    for (int rows : {14, 6}) {
+      Contraction c = convolution(p[0], p[1], p[2], p[3], p[4], p[5], p[6]);
+      join_axes(c);
+      ContractionSchedule s = choose_schedule(c, host_vector_unit());
+      s.rows = rows;
+      s.vectors = 2;
+      SCOPED_TRACE(fmt::format("{} {}", fmt::join(p, ","), s.to_string()));
+      EXPECT_EQ(check_pairs(c, s, 4, false), "");
+    }
+}
+
+TEST(Contraction, multiplies_pairs_of_integers) {
+  if (!host_vector_unit().has_i16) GTEST_SKIP() << "this processor has no AVX512_VNNI";
+  const int64_t sizes[][3] = {{1, 1, 1}, {5, 7, 3}, {17, 33, 50}, {29, 130, 97}, {2, 4000, 19}};
+  for (const ContractionSchedule& s : {ContractionSchedule{.rows = 8, .vectors = 3},
+                                       ContractionSchedule{.lanes = 8, .rows = 4, .vectors = 2}})
+    for (const auto& size : sizes) {
+      SCOPED_TRACE(fmt::format("{}x{}x{} {}", size[0], size[1], size[2], s.to_string()));
+      Contraction c = even_product(size[0], size[1], size[2]);
+      EXPECT_EQ(check_pairs(c, s, 1, false, Kind::i16, 0), "");
+      EXPECT_EQ(check_pairs(c, s, 1, false, Kind::i16, c.rows[0].a), "");
+      c.epilogue = some_epilogue();
+      EXPECT_EQ(check_pairs(c, s, 2, false, Kind::i16, c.rows[0].a), "");
+      c.batch = {{.extent = 3,
+                  .a = size[0] * c.rows[0].a,
+                  .b = size[1] * size[2],
+                  .dst = size[0] * (size[2] + 2)}};
+      EXPECT_EQ(check_pairs(c, s, 3, false, Kind::i16, c.rows[0].a), "");
+    }
+  Contraction c = convolution(7, 16, 33, 3, 1, 1, 1);
+  join_axes(c);
+  EXPECT_EQ(check_pairs(c, choose_schedule(c, host_vector_unit()), 4, false, Kind::i16), "");
+}
+
+// Equal signs and magnitudes make the longest sums that rounding allows.
+TEST(Contraction, sums_of_integers_do_not_overflow) {
+  if (!host_vector_unit().has_i16) GTEST_SKIP() << "this processor has no AVX512_VNNI";
+  for (const int64_t k : {1, 2, 3, 64, 1000, 4608, 20000}) {
+    const Contraction c = *pair_up(even_product(1, k, 16), Kind::i16, k + 6);
+    const ContractionSchedule s{.rows = 1, .vectors = 1};
+    Data d;
+    d.b.assign(static_cast<size_t>(k * 16), 3.7F);
+    const float unit = unit_of(2.9 * std::sqrt(static_cast<double>(k)), 2.9, k);
+    const auto rounded = static_cast<int16_t>(std::lrint(2.9 / unit));
+    std::vector<int16_t> a(static_cast<size_t>(k + 8), 0);
+    std::fill(a.begin(), a.begin() + k, rounded);
+    const std::vector<float> columns = column_units(c, d.b.data());
+    d.operands = {{unit}, columns};
+    std::vector<float> packed(static_cast<size_t>(packed_elements(c, s)) + 16);
+    auto* aligned =
+        reinterpret_cast<float*>((reinterpret_cast<uintptr_t>(packed.data()) + 63) / 64 * 64);
+    pack_b(c, s, d.b.data(), aligned, columns.data());
+    d.dst.assign(16 + 64, 0);
+    run_kernel(c, s, a.data(), aligned, d);
+    const double expected = static_cast<double>(k) * 3.7 * 2.9;
+    for (size_t n = 0; n < 16; ++n) EXPECT_NEAR(d.dst[n], expected, 2e-3 * expected) << k;
+  }
+}
+
+TEST(Contraction, units_of_unusual_numbers) {
+  EXPECT_TRUE(std::isnan(unit_of(HUGE_VAL, HUGE_VAL, 4)));
+  EXPECT_TRUE(std::isnan(unit_of(NAN, 1, 4)));
+  EXPECT_EQ(unit_of(0, 0, 4), 0) << "all zero";
+  EXPECT_GT(unit_of(0, 1e-25, 4), 0) << "squares vanish, numbers do not";
+  EXPECT_EQ(unit_of(1e-40, 1e-40, 4), 0) << "denormals count as zero";
+}
+
+TEST(Contraction, pairs_up_only_what_lies_in_pairs) {
+  EXPECT_TRUE(pair_up(even_product(3, 5, 7), Kind::bf16));
+  EXPECT_FALSE(pair_up(product(3, 6, 7, true), Kind::bf16)) << "rows at an odd distance";
+  Contraction c = even_product(3, 6, 7);
+  c.reduce[0].a = 2;
+  EXPECT_FALSE(pair_up(c, Kind::bf16)) << "no neighbours";
+  c = even_product(3, 6, 7);
+  c.packed = false;
+  EXPECT_FALSE(pair_up(c, Kind::bf16)) << "not packed";
 }
 
 }  // namespace

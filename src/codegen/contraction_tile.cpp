@@ -4,6 +4,7 @@
 #include "codegen/contraction_tile.h"
 
 #include <llvm/IR/IRBuilder.h>
+#include <llvm/IR/IntrinsicsX86.h>
 #include <llvm/IR/Module.h>
 
 #include <algorithm>
@@ -254,6 +255,34 @@ class TileEmitter {
                                llvm::Constant::getNullValue(vector_));
   }
 
+  // x · y + sum, of pairs the sum of both products.
+  Value* multiply_add(Value* x, Value* y, Value* sum) {
+    if (!c_.pairs) return b_.CreateIntrinsic(llvm::Intrinsic::fma, {vector_}, {x, y, sum});
+    const bool wide = s_.lanes == 16;
+    const auto lanes = static_cast<unsigned>(s_.lanes);
+    if (c_.has_units()) {
+      llvm::Type* integers = llvm::FixedVectorType::get(b_.getInt32Ty(), lanes);
+      const auto cast = [&](Value* v) { return b_.CreateBitCast(v, integers); };
+      const auto dot = wide ? llvm::Intrinsic::x86_avx512_vpdpwssd_512
+                            : llvm::Intrinsic::x86_avx512_vpdpwssd_256;
+      return b_.CreateBitCast(b_.CreateIntrinsic(dot, {}, {cast(sum), cast(x), cast(y)}), vector_);
+    }
+    llvm::Type* pairs = llvm::FixedVectorType::get(b_.getBFloatTy(), 2 * lanes);
+    const auto dot = wide ? llvm::Intrinsic::x86_avx512bf16_dpbf16ps_512
+                          : llvm::Intrinsic::x86_avx512bf16_dpbf16ps_256;
+    return b_.CreateIntrinsic(dot, {},
+                              {sum, b_.CreateBitCast(x, pairs), b_.CreateBitCast(y, pairs)});
+  }
+
+  // A sum of integers as the number that it stands for.
+  Value* in_units(Value* sum, const Row& row, int v) {
+    const size_t last = c_.operand_count() - 1;
+    llvm::Type* integers =
+        llvm::FixedVectorType::get(b_.getInt32Ty(), static_cast<unsigned>(s_.lanes));
+    Value* x = b_.CreateSIToFP(b_.CreateBitCast(sum, integers), vector_);
+    return b_.CreateFMul(b_.CreateFMul(x, operand(last - 1, row, v)), operand(last, row, v));
+  }
+
   // One product for every active row and column.
   void step(Value* a, Value* b, const Active& active) {
     std::vector<Value*> columns;
@@ -265,8 +294,7 @@ class TileEmitter {
       Value* row = b_.CreateVectorSplat(static_cast<unsigned>(s_.lanes), element);
       for (int v = 0; v < shape_.vectors; ++v) {
         Value*& sum = sums_[r * static_cast<size_t>(shape_.vectors) + static_cast<size_t>(v)];
-        sum = b_.CreateIntrinsic(llvm::Intrinsic::fma, {vector_},
-                                 {row, columns[static_cast<size_t>(v)], sum});
+        sum = multiply_add(row, columns[static_cast<size_t>(v)], sum);
       }
     }
   }
@@ -295,6 +323,7 @@ class TileEmitter {
     for (size_t r = 0; r < rows_.size(); ++r)
       for (int v = 0; v < shape_.vectors; ++v) {
         Value* x = sums_[r * static_cast<size_t>(shape_.vectors) + static_cast<size_t>(v)];
+        if (c_.has_units()) x = in_units(x, rows_[r], v);
         if (c_.epilogue)
           x = emit_epilogue(b_, *c_.epilogue, x, s_.lanes,
                             [&](size_t k) { return operand(k, rows_[r], v); });

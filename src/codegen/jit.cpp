@@ -211,9 +211,10 @@ Jit::Jit(JitOptions options) : impl_(new Impl{std::move(options), host_machine()
 Jit::~Jit() = default;
 
 VectorUnit host_vector_unit() {
-  const bool wide =
-      must(host_machine().createTargetMachine())->getTargetFeatureString().contains("+avx512f");
-  return wide ? VectorUnit{16, 32} : VectorUnit{8, 16};
+  const auto machine = must(host_machine().createTargetMachine());
+  const llvm::StringRef features = machine->getTargetFeatureString();
+  if (!features.contains("+avx512f")) return {8, 16};
+  return {16, 32, features.contains("+avx512bf16"), features.contains("+avx512vnni")};
 }
 
 std::vector<LoopKernel> Jit::compile(std::span<const ir::Meaning* const> meanings) {

@@ -4,6 +4,7 @@
 //
 //     product_bench [--threads N] [--filter TEXT]
 //
+// The columns of bf16 and i16 are the same products rounded (--tolerance), against their own peaks.
 // A calibration loop of independent multiply-adds runs next to every measurement, so that a clock
 // that drifts, or a neighbour, changes both numbers of a ratio.
 #include <algorithm>
@@ -12,6 +13,7 @@
 #include <cstring>
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "backend/cpu/target.h"
 #include "base/rng.h"
@@ -26,10 +28,12 @@ double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
+using Kind = codegen::Contraction::Pairs::Kind;
+
 // GFLOP/s of one thread: 24 sums in registers, compiled like every other kernel.
 class Peak {
  public:
-  Peak() {
+  explicit Peak(std::optional<Kind> pairs) {
     codegen::Contraction c;
     c.rows = {{.extent = 12, .a = 64, .dst = 32}};
     c.reduce = {{.extent = 64, .a = 1, .b = 32}};
@@ -39,6 +43,7 @@ class Peak {
                                    .rows = unit.registers >= 32 ? 12 : 4,
                                    .vectors = unit.lanes == 16 ? 2 : 3,
                                    .prefetch = false};
+    if (pairs) c = *pair_up(c, *pairs);
     const codegen::EmittedKernel kernel = codegen::contraction_kernel(c, s);
     kernel_ = jit_.compile({}, std::span(&kernel, 1))[0];
     a_.assign(12 * 64, 1);
@@ -50,7 +55,8 @@ class Peak {
   double measure() const {
     auto* b =
         reinterpret_cast<const std::byte*>((reinterpret_cast<uintptr_t>(b_.data()) + 63) / 64 * 64);
-    const std::byte* src[] = {reinterpret_cast<const std::byte*>(a_.data()), b};
+    const auto* ones = reinterpret_cast<const std::byte*>(a_.data());
+    const std::byte* src[] = {ones, b, ones, ones};  // i16 reads units too
     std::byte* dst[] = {reinterpret_cast<std::byte*>(y_.data())};
     double best = 0;
     for (int repeat = 0; repeat < 4; ++repeat) {
@@ -125,6 +131,12 @@ class Contest {
       r.constants = {nullptr, &w, nullptr};
       kernels_[0].push_back(ours.make_library(r));
       kernels_[1].push_back(library.make_library(r));
+      for (const auto precision : codegen::reduced_precisions) {
+        r.precision = precision;
+        auto kernel = ours.make_library(r);
+        if (kernel) kernels_[static_cast<int>(precision) + 1].push_back(std::move(kernel));
+      }
+      r.precision = codegen::Precision::f32;
       if (!kernels_[0].back() || !kernels_[1].back()) {
         refused = true;
         return;
@@ -141,6 +153,7 @@ class Contest {
     for (const auto& kernel : kernels) total += run(*kernel);
     return total / static_cast<double>(kernels.size());
   }
+  bool has(int which) const { return !kernels_[which].empty(); }
   std::string name(int which) const { return kernels_[which][0]->implementation(); }
 
   double flops = 0;
@@ -161,7 +174,8 @@ class Contest {
   int threads_;
   Tensor x_, bias_, y_;
   std::vector<std::byte> scratch_;
-  std::vector<std::shared_ptr<const runtime::Kernel>> kernels_[2];
+  std::vector<std::shared_ptr<const runtime::Kernel>>
+      kernels_[4];  // ours, the library's, ours in bf16 and in i16
 };
 
 const Case cases[] = {
@@ -213,9 +227,14 @@ int run(int argc, char** argv) {
   }
   const auto ours = backend::cpu::make_target({.use_library = false});
   const auto library = backend::cpu::make_target({.use_generated = false});
-  const Peak peak;
-  std::printf("%-26s %9s %9s %7s %7s %7s  %s\n", "product", "ours us", "oneDNN us", "ours %",
-              "oneDNN %", "ratio", "kernels");
+  const codegen::VectorUnit unit = codegen::host_vector_unit();
+  std::unique_ptr<Peak> peaks[4];
+  peaks[0] = std::make_unique<Peak>(std::nullopt);
+  if (unit.has_bf16) peaks[2] = std::make_unique<Peak>(Kind::bf16);
+  if (unit.has_i16) peaks[3] = std::make_unique<Peak>(Kind::i16);
+  std::printf("%-26s %9s %9s %9s %9s %7s %7s %7s %7s %7s %7s %7s  %s\n", "product", "ours us",
+              "oneDNN us", "bf16 us", "i16 us", "ours %", "oneDNN %", "bf16 %", "i16 %", "ratio",
+              "bf16 x", "i16 x", "kernels");
   for (const Case& c : cases) {
     if (c.name.find(filter) == std::string::npos) continue;
     Contest contest(c, threads, *ours, *library);
@@ -223,19 +242,28 @@ int run(int argc, char** argv) {
       std::printf("%-26s refused\n", c.name.c_str());
       continue;
     }
-    double best[2] = {1e9, 1e9}, share[2] = {0, 0};
+    double best[4] = {1e9, 1e9, 1e9, 1e9}, share[4] = {0, 0, 0, 0};
     const double end = now() + 0.5;
     for (int round = 0; round < 3 || now() < end; ++round)
-      for (int which = 0; which < 2; ++which) {
-        const double speed = peak.measure() * threads;
+      for (int which = 0; which < 4; ++which) {
+        if (!contest.has(which)) continue;
+        const double speed = (peaks[which] ? peaks[which] : peaks[0])->measure() * threads;
         const double seconds = contest.measure(which);
         best[which] = std::min(best[which], seconds);
         share[which] = std::max(share[which], contest.flops / seconds * 1e-9 / speed);
       }
-    std::printf("%-26s %9.1f %9.1f %6.1f%% %6.1f%% %7.3f  %s | %s\n", c.name.c_str(), best[0] * 1e6,
-                best[1] * 1e6, share[0] * 100, share[1] * 100, best[1] / best[0],
-                contest.name(0).c_str(), contest.name(1).c_str());
+    const auto us = [&](int which) { return contest.has(which) ? best[which] * 1e6 : 0; };
+    const auto gain = [&](int which) { return contest.has(which) ? best[0] / best[which] : 0; };
+    std::printf(
+        "%-26s %9.1f %9.1f %9.1f %9.1f %6.1f%% %6.1f%% %6.1f%% %6.1f%% %7.3f %7.3f %7.3f"
+        "  %s | %s\n",
+        c.name.c_str(), us(0), us(1), us(2), us(3), share[0] * 100, share[1] * 100, share[2] * 100,
+        share[3] * 100, best[1] / best[0], gain(2), gain(3), contest.name(0).c_str(),
+        contest.name(1).c_str());
   }
+  const auto peak = [&](int which) { return peaks[which] ? peaks[which]->measure() : 0; };
+  std::printf("adjacent peak of one thread: f32 %.0f, bf16 %.0f, i16 %.0f GFLOP/s\n", peak(0),
+              peak(2), peak(3));
   return 0;
 }
 

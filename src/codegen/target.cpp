@@ -27,4 +27,20 @@ std::vector<int64_t> dense_strides(const Shape& shape, const std::vector<int>& o
   return strides;
 }
 
+std::string_view to_string(Precision precision) {
+  switch (precision) {
+    case Precision::f32: return "f32";
+    case Precision::bf16: return "bf16";
+    case Precision::i16: return "i16";
+  }
+  return "";
+}
+
+std::optional<Precision> precision_from_string(std::string_view name) {
+  if (name == to_string(Precision::f32)) return Precision::f32;
+  for (const Precision precision : reduced_precisions)
+    if (name == to_string(precision)) return precision;
+  return std::nullopt;
+}
+
 }  // namespace tessera::codegen

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ir/meaning.h"
@@ -48,6 +50,14 @@ struct PostOp {
   bool operator==(const PostOp&) const = default;
 };
 
+/// Arithmetic of a library kernel: f32 throughout; products of operands rounded to bf16, whose sums
+/// are f32; products of operands rounded to integers of 16 bits in units of their rows and columns.
+enum class Precision : uint8_t { f32, bf16, i16 };
+inline constexpr Precision reduced_precisions[] = {Precision::bf16, Precision::i16};
+/// "f32", "bf16", "i16"
+std::string_view to_string(Precision precision);
+std::optional<Precision> precision_from_string(std::string_view name);
+
 /// An instance of an operator record to be computed by a library kernel. Sources are the operator's
 /// inputs (an absent one has an empty view) followed by the operands of the epilogue, which
 /// broadcast to the destination.
@@ -66,6 +76,7 @@ struct LibraryRequest {
   /// Of op "tile": the program that computes it, with known sizes. Sources and destination are
   /// row-major, and may have further leading axes.
   std::shared_ptr<const tile::File> kernel;
+  Precision precision = Precision::f32;
 };
 
 /// Thread-compatible: one thread at a time makes kernels.
@@ -77,8 +88,8 @@ class Target {
   /// absent ones are never read), destinations its outputs.
   virtual std::vector<std::shared_ptr<const runtime::Kernel>> make_loops(
       std::vector<ir::Meaning> meanings) = 0;
-  /// Null when no library implements the request. The kernel may be run after the next call of
-  /// make_loops(), which may be one for no meanings.
+  /// Null when no library implements the request (in its precision). The kernel may be run after
+  /// the next call of make_loops(), which may be one for no meanings.
   virtual std::shared_ptr<const runtime::Kernel> make_library(const LibraryRequest& request) = 0;
 };
 

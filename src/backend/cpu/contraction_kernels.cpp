@@ -9,6 +9,7 @@
 
 #include "backend/cpu/aligned_buffer.h"
 #include "backend/cpu/contraction_form.h"
+#include "backend/cpu/pair_kernel.h"
 #include "backend/cpu/parallel.h"
 #include "backend/cpu/winograd_kernel.h"
 #include "base/check.h"
@@ -78,9 +79,10 @@ void append(std::string& key, const Contraction::Axis& axis) {
   key += ';';
 }
 
-// Equal for contractions that are computed by the same code.
+}  // namespace
+
 std::string key_of(const Contraction& c, const ContractionSchedule& s) {
-  std::string key = s.to_string();
+  std::string key = s.to_string() + (!c.pairs ? "" : c.has_units() ? " i16" : " bf16");
   key += fmt::format(" {} {} {} {}|", s.lanes, c.packed, c.group, c.a_offset);
   for (const auto* axes : {&c.batch, &c.rows, &c.reduce}) {
     for (const Contraction::Axis& axis : *axes) append(key, axis);
@@ -93,6 +95,8 @@ std::string key_of(const Contraction& c, const ContractionSchedule& s) {
   if (c.epilogue) key += ops::print_meaning(*c.epilogue, "epilogue");
   return key;
 }
+
+namespace {
 
 std::shared_ptr<const runtime::Kernel> tile_kernel(std::shared_ptr<codegen::Jit> jit, Code code,
                                                    const ContractionForm& form,
@@ -110,15 +114,32 @@ std::shared_ptr<const runtime::Kernel> tile_kernel(std::shared_ptr<codegen::Jit>
   return kernel;
 }
 
-// Where generated kernels measured faster than oneDNN's (tools/product_bench): constant weights, at
-// least a vector of columns in each group, and more than a few channels (first layers).
-bool is_fast(const Contraction& c, codegen::VectorUnit unit) {
+// Makes the plain kernel in f32, later. The form and the weights are copied: they outlive the
+// request.
+std::function<std::shared_ptr<const runtime::Kernel>()> direct_kernel(const ContractionForm& form,
+                                                                      const Tensor& weights,
+                                                                      codegen::VectorUnit unit) {
+  return [=] {
+    const ContractionSchedule s = choose_schedule(form.contraction, unit);
+    const codegen::EmittedKernel emitted = contraction_kernel(form.contraction, s);
+    const auto jit = std::make_shared<codegen::Jit>();  // of its own: runs may overlap
+    const auto code =
+        std::make_shared<codegen::LoopKernel>(jit->compile({}, std::span(&emitted, 1))[0]);
+    Packings packings;
+    auto kernel = tile_kernel(jit, code, form, s, &weights, packings);
+    for (const auto& pack : packings) pack();
+    return kernel;
+  };
+}
+
+}  // namespace
+
+// Where generated kernels measured faster than oneDNN's (tools/product_bench).
+bool has_tiles(const Contraction& c, codegen::VectorUnit unit) {
   if (c.group > 0) return c.column.extent >= unit.lanes;
   const int64_t columns = c.batch.empty() ? 2 * c.column.extent : c.column.extent;
   return c.packed && columns >= unit.lanes && (c.reduce.size() == 1 || c.reduce.back().extent >= 8);
 }
-
-}  // namespace
 
 ContractionKernels::ContractionKernels(std::shared_ptr<DiskCache> cache)
     : jit_(std::make_shared<codegen::Jit>(codegen::JitOptions{.cache = std::move(cache)})),
@@ -165,27 +186,22 @@ std::shared_ptr<const runtime::Kernel> ContractionKernels::make(const LibraryReq
   std::optional<ContractionForm> form = contraction_form(r);
   if (!form || form->contraction.reduction() == 0) return nullptr;
   if (form->operands.size() > most_operands) return nullptr;
+  if (r.precision != codegen::Precision::f32 && form->contraction.packed)
+    return make_pairs(r, {unit_, jit_,
+                          [&](const std::string& key, codegen::EmittedKernel k) {
+                            return compile(key, std::move(k));
+                          },
+                          direct_kernel(*form, *r.constants[1], unit_)});
+  if (r.precision != codegen::Precision::f32) return nullptr;
   join_groups(form->contraction, unit_.lanes);
-  if (!only && !is_fast(form->contraction, unit_)) return nullptr;
+  if (!only && !has_tiles(form->contraction, unit_)) return nullptr;
   if (const auto winograd = winograd_form(r, *form)) {
-    // The request's views and weights are copied: they outlive this object.
-    auto direct = [unit = unit_, form = *form, weights = *r.constants[1]] {
-      const ContractionSchedule s = choose_schedule(form.contraction, unit);
-      const codegen::EmittedKernel emitted = contraction_kernel(form.contraction, s);
-      const auto jit = std::make_shared<codegen::Jit>();  // of its own: runs may overlap
-      const auto code =
-          std::make_shared<codegen::LoopKernel>(jit->compile({}, std::span(&emitted, 1))[0]);
-      Packings packings;
-      auto kernel = tile_kernel(jit, code, form, s, &weights, packings);
-      for (const auto& pack : packings) pack();
-      return kernel;
-    };
     return make_winograd(
         r, *winograd, form->operands, unit_, jit_,
         [&](const std::string& key, codegen::EmittedKernel k) {
           return compile(key, std::move(k));
         },
-        packings_, std::move(direct));
+        packings_, direct_kernel(*form, *r.constants[1], unit_));
   }
   const ContractionSchedule s = choose_schedule(form->contraction, unit_);
   const Code code = compile(key_of(form->contraction, s), contraction_kernel(form->contraction, s));

@@ -19,6 +19,13 @@ using Code = std::shared_ptr<const codegen::LoopKernel>;
 /// What is left to do until kernels have their weights.
 using Packings = std::vector<std::function<void()>>;
 
+/// Whether tiles fit a contraction: constant weights, at least half a vector of columns in each
+/// group, and more than a few channels (first layers).
+bool has_tiles(const codegen::Contraction& c, codegen::VectorUnit unit);
+
+/// Equal for contractions that are computed by the same code.
+std::string key_of(const codegen::Contraction& c, const codegen::ContractionSchedule& s);
+
 /// Makes kernels; equal contractions are compiled once. Not thread-safe; the kernels keep what they
 /// need alive.
 class ContractionKernels {
@@ -29,7 +36,7 @@ class ContractionKernels {
 
   /// Null when the request is no product or convolution of f32 whose destination has a unit stride
   /// and whose second operand is constant or has one; and, unless `only` such kernels are wanted,
-  /// when a library is expected to be faster.
+  /// when a library is expected to be faster. In other precisions: make_pairs().
   std::shared_ptr<const runtime::Kernel> make(const codegen::LibraryRequest& request, bool only);
   /// The kernel of a tile program (LibraryRequest::kernel).
   std::shared_ptr<const runtime::Kernel> make_program(const codegen::LibraryRequest& request);

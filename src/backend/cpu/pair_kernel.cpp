@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rounding, and the kernels around the tiles.
+#include "backend/cpu/pair_kernel.h"
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"  // in GCC's own header
+#include <immintrin.h>
+#pragma GCC diagnostic pop
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <mutex>
+
+#include "backend/cpu/aligned_buffer.h"
+#include "backend/cpu/parallel.h"
+#include "base/check.h"
+#include "codegen/emit_contraction.h"
+
+namespace tessera::backend::cpu {
+namespace {
+
+using codegen::Contraction;
+using codegen::ContractionSchedule;
+using codegen::LibraryRequest;
+using Kind = Contraction::Pairs::Kind;
+
+constexpr size_t most_operands = 14;
+
+#define TESSERA_BF16 __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16")))
+#define TESSERA_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
+
+__mmask16 first_lanes(int64_t count) {
+  return static_cast<__mmask16>((1U << std::min<int64_t>(count, 16)) - 1);
+}
+
+TESSERA_BF16 void round_row(const float* from, int64_t count, uint16_t* to) {
+  int64_t k = 0;
+  for (; k + 32 <= count; k += 32) {
+    const __m512bh pair =
+        _mm512_cvtne2ps_pbh(_mm512_loadu_ps(from + k + 16), _mm512_loadu_ps(from + k));
+    _mm512_storeu_si512(to + k, reinterpret_cast<const __m512i&>(pair));
+  }
+  for (; k < count; k += 16) {
+    const __mmask16 mask = first_lanes(count - k);
+    const __m256bh half = _mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(mask, from + k));
+    _mm256_mask_storeu_epi16(to + k, mask, reinterpret_cast<const __m256i&>(half));
+  }
+}
+
+struct RowSize {
+  float squares, largest;
+};
+
+// A number that is not finite makes the squares so.
+TESSERA_AVX512 RowSize size_of_row(const float* from, int64_t count) {
+  __m512 squares[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
+  __m512 largest = _mm512_setzero_ps();
+  int64_t k = 0;
+  for (; k + 32 <= count; k += 32)
+    for (int half = 0; half < 2; ++half) {
+      const __m512 x = _mm512_loadu_ps(from + k + 16 * half);
+      squares[half] = _mm512_fmadd_ps(x, x, squares[half]);
+      largest = _mm512_max_ps(_mm512_abs_ps(x), largest);
+    }
+  for (; k < count; k += 16) {
+    const __m512 x = _mm512_maskz_loadu_ps(first_lanes(count - k), from + k);
+    squares[0] = _mm512_fmadd_ps(x, x, squares[0]);
+    largest = _mm512_max_ps(_mm512_abs_ps(x), largest);
+  }
+  return {_mm512_reduce_add_ps(_mm512_add_ps(squares[0], squares[1])),
+          _mm512_reduce_max_ps(largest)};
+}
+
+TESSERA_AVX512 void divide_row(const float* from, int64_t count, float inverse, uint16_t* to) {
+  const __m512 factor = _mm512_set1_ps(inverse);
+  for (int64_t k = 0; k < count; k += 16) {
+    const __mmask16 mask = first_lanes(count - k);
+    const __m512i x =
+        _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_maskz_loadu_ps(mask, from + k), factor));
+    _mm256_mask_storeu_epi16(to + k, mask, _mm512_cvtsepi32_epi16(x));
+  }
+}
+
+}  // namespace
+
+RowRounding::RowRounding(const codegen::View& from, size_t inner) : strides_(from.shape.size(), 0) {
+  count_ = from.shape[inner];
+  stride_ = from.strides[inner];
+  padded_ = (count_ + 1) / 2 * 2;
+  strides_[inner] = 1;
+  for (size_t k = from.shape.size(); k-- > 0;) {
+    if (k == inner) continue;
+    strides_[k] = rows_ * padded_;
+    rows_ *= from.shape[k];
+    if (from.shape[k] != 1) outer_.insert(outer_.begin(), {from.shape[k], from.strides[k]});
+  }
+  // Axes that are walked like one become one.
+  for (size_t k = outer_.size(); k-- > 1;) {
+    if (outer_[k - 1].stride != outer_[k].stride * outer_[k].extent) continue;
+    outer_[k - 1] = {outer_[k - 1].extent * outer_[k].extent, outer_[k].stride};
+    outer_.erase(outer_.begin() + static_cast<long>(k));
+  }
+}
+
+const float* RowRounding::place(const float* from, int64_t row) const {
+  if (outer_.size() == 1) return from + row * outer_[0].stride;
+  for (size_t k = outer_.size(); k-- > 0; row /= outer_[k].extent)
+    from += row % outer_[k].extent * outer_[k].stride;
+  return from;
+}
+
+void RowRounding::round(const float* from, uint16_t* to, int64_t begin, int64_t end) const {
+  if (outer_.size() == 1 && stride_ == 1 && padded_ == count_ && outer_[0].stride == count_)
+    return round_row(from + begin * count_, (end - begin) * count_, to + begin * count_);
+  for (int64_t row = begin; row < end; ++row) {
+    const float* x = place(from, row);
+    uint16_t* y = to + row * padded_;
+    if (stride_ == 1) round_row(x, count_, y);
+    else
+      for (int64_t k = 0; k < count_; ++k) y[k] = f32_to_bf16(x[k * stride_]);
+    if (padded_ > count_) y[count_] = 0;
+  }
+}
+
+void RowRounding::set_share(int64_t share) {
+  share_ = share;
+  unit_length_ = codegen::unit_of(1, 0.001, padded_ * share);
+}
+
+float RowRounding::measure(const float* from, int64_t row) const {
+  const RowSize size = size_of_row(place(from, row), count_);
+  const float squares = size.squares * static_cast<float>(share_);
+  if (squares > 1e-25F && squares < 1e30F)
+    return std::max(std::sqrt(squares) * unit_length_, size.largest / 32767.0F);
+  return codegen::unit_of(
+      std::sqrt(static_cast<double>(size.squares) * static_cast<double>(share_)), size.largest,
+      padded_ * share_);
+}
+
+void RowRounding::divide(const float* from, uint16_t* to, int64_t row, float unit) const {
+  uint16_t* y = to + row * padded_;
+  divide_row(place(from, row), count_, unit > 0 ? 1 / unit : 0, y);
+  if (padded_ > count_) y[count_] = 0;
+}
+
+namespace {
+
+class PairKernel : public runtime::Kernel {
+ public:
+  PairKernel(const KernelShop& shop, Code code, const Contraction& c, const ContractionSchedule& s,
+             RowRounding rounding, std::vector<int> operands)
+      : jit_(shop.jit),
+        code_(std::move(code)),
+        rounding_(std::move(rounding)),
+        operands_(std::move(operands)) {
+    implementation_ = (c.has_units() ? "i16 tiles " : "bf16 tiles ") + s.to_string();
+    const double bytes = 4.0 * static_cast<double>(c.reduction() * c.column.extent);
+    useful_threads_ = useful_threads(product_nanoseconds(c.flops() / 2, bytes));
+  }
+
+  void set_packed(AlignedBuffer packed) { packed_ = std::move(packed); }
+
+  bool reads(size_t number) const override { return number != 1; }
+  std::string implementation() const override { return implementation_; }
+
+ protected:
+  int threads(const runtime::KernelArgs& args) const {
+    return std::min(args.threads, useful_threads_);
+  }
+
+  // The tiles over rounded rows, with more operands at the end.
+  void run_tiles(const runtime::KernelArgs& args, const std::byte* rounded,
+                 std::initializer_list<const float*> more) const {
+    TESSERA_CHECK(code_->run, "a kernel is run before it is finished");
+    const std::byte* src[most_operands + 4] = {rounded,
+                                               reinterpret_cast<const std::byte*>(packed_.get())};
+    size_t next = 2;
+    for (const int source : operands_) src[next++] = args.src[source];
+    for (const float* p : more) src[next++] = reinterpret_cast<const std::byte*>(p);
+    parallel_for(threads(args), code_->rows,
+                 [&](int64_t begin, int64_t end) { code_->run(src, args.dst, begin, end); });
+  }
+
+  const RowRounding& rounding() const { return rounding_; }
+
+ private:
+  std::shared_ptr<codegen::Jit> jit_;  // owns the code
+  Code code_;
+  RowRounding rounding_;
+  std::vector<int> operands_;
+  AlignedBuffer packed_;
+  std::string implementation_;
+  int useful_threads_ = 1;
+};
+
+class Bf16Kernel : public PairKernel {
+ public:
+  using PairKernel::PairKernel;
+
+  void run(const runtime::KernelArgs& args) const override {
+    parallel_for(threads(args), rounding().rows(), [&](int64_t begin, int64_t end) {
+      rounding().round(reinterpret_cast<const float*>(args.src[0]),
+                       reinterpret_cast<uint16_t*>(args.scratch), begin, end);
+    });
+    run_tiles(args, args.scratch, {});
+  }
+  size_t scratch_bytes() const override { return rounding().bytes(); }
+};
+
+// Every row has its own unit where sums run over one row each (`shares` is 1 and `by_row`), else
+// all have the largest.
+class IntegerKernel : public PairKernel {
+ public:
+  using PairKernel::PairKernel;
+  std::vector<float> column_units;
+  bool by_row = true;
+  std::function<std::shared_ptr<const runtime::Kernel>()> make_direct;
+
+  size_t scratch_bytes() const override {
+    return units_offset() + static_cast<size_t>(rounding().rows()) * sizeof(float);
+  }
+
+  void run(const runtime::KernelArgs& args) const override {
+    const auto* from = reinterpret_cast<const float*>(args.src[0]);
+    auto* to = reinterpret_cast<uint16_t*>(args.scratch);
+    auto* units = reinterpret_cast<float*>(args.scratch + units_offset());
+    std::atomic<bool> finite{true};
+    parallel_for(threads(args), rounding().rows(), [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) {
+        units[row] = rounding().measure(from, row);
+        if (!std::isfinite(units[row])) finite = false;
+        else if (by_row) rounding().divide(from, to, row, units[row]);
+      }
+    });
+    if (!finite) {
+      std::call_once(made_, [&] { direct_ = make_direct(); });
+      return direct_->run({args.src, args.dst, nullptr, args.threads});
+    }
+    if (!by_row) {
+      units[0] = *std::max_element(units, units + rounding().rows());
+      parallel_for(threads(args), rounding().rows(), [&](int64_t begin, int64_t end) {
+        for (int64_t row = begin; row < end; ++row) rounding().divide(from, to, row, units[0]);
+      });
+    }
+    run_tiles(args, args.scratch, {units, column_units.data()});
+  }
+
+ private:
+  size_t units_offset() const { return (rounding().bytes() + 63) / 64 * 64; }
+
+  mutable std::once_flag made_;
+  mutable std::shared_ptr<const runtime::Kernel> direct_;
+};
+
+AlignedBuffer pack(const Contraction& c, const ContractionSchedule& s, const Tensor& weights,
+                   const float* units) {
+  const int64_t count = codegen::packed_elements(c, s);
+  AlignedBuffer packed = count > 0 ? allocate_aligned(count) : nullptr;
+  pack_b(c, s, weights.as<float>(), packed.get(), units);
+  return packed;
+}
+
+// Whether each sum runs over one row of the first operand.
+bool is_row_by_row(const Contraction& c, int64_t row) {
+  const auto whole = [&](const Contraction::Axis& axis) { return axis.a % row == 0; };
+  return c.reduce.size() == 1 && c.a_offset == 0 &&
+         std::all_of(c.batch.begin(), c.batch.end(), whole) &&
+         std::all_of(c.rows.begin(), c.rows.end(), whole);
+}
+
+}  // namespace
+
+std::shared_ptr<const runtime::Kernel> make_pairs(const LibraryRequest& r, const KernelShop& shop) {
+  const bool integers = r.precision == codegen::Precision::i16;
+  if (!(integers ? shop.unit.has_i16 : shop.unit.has_bf16)) return nullptr;
+  if (!r.constants[1] || r.src[0].shape.empty() || (r.op != "matmul" && r.op != "conv"))
+    return nullptr;
+  LibraryRequest rounded = r;
+  RowRounding rounding(r.src[0], r.op == "conv" ? 1 : r.src[0].shape.size() - 1);
+  if (integers && !rounding.is_dense()) return nullptr;
+  rounded.src[0].strides = rounding.strides();
+  const std::optional<ContractionForm> form = contraction_form(rounded);
+  if (!form || form->contraction.reduction() == 0 || form->operands.size() > most_operands)
+    return nullptr;
+  if (!has_tiles(form->contraction, shop.unit)) return nullptr;
+  const int64_t row = rounding.row_elements();
+  const bool by_row = is_row_by_row(form->contraction, row);
+  const std::optional<Contraction> c =
+      pair_up(form->contraction, integers ? Kind::i16 : Kind::bf16, by_row ? row : 0);
+  if (!c) return nullptr;
+  const ContractionSchedule s = choose_schedule(*c, shop.unit);
+  const auto code = [&] { return shop.compile(key_of(*c, s), contraction_kernel(*c, s)); };
+  if (!integers) {
+    auto kernel = std::make_shared<Bf16Kernel>(shop, code(), *c, s, rounding, form->operands);
+    kernel->set_packed(pack(*c, s, *r.constants[1], nullptr));
+    return kernel;
+  }
+  // Rows of the first operand, pixels, that a sum runs over.
+  if (!by_row && r.op == "conv")
+    rounding.set_share(std::max<int64_t>(form->contraction.reduction() / r.src[1].shape[1], 1));
+  else rounding.set_share(1);
+  std::vector<float> units = codegen::column_units(*c, r.constants[1]->as<float>());
+  if (!std::all_of(units.begin(), units.end(), [](float u) { return std::isfinite(u); }))
+    return nullptr;
+  auto kernel = std::make_shared<IntegerKernel>(shop, code(), *c, s, rounding, form->operands);
+  kernel->set_packed(pack(*c, s, *r.constants[1], units.data()));
+  units.resize(units.size() + static_cast<size_t>(shop.unit.lanes));  // vectors of them are read
+  kernel->column_units = std::move(units);
+  kernel->by_row = by_row;
+  kernel->make_direct = shop.direct;
+  return kernel;
+}
+
+}  // namespace tessera::backend::cpu

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "plan/passes.h"
+#include "plan/switchable_plan.h"
 
 namespace tessera::plan {
 
@@ -11,7 +12,8 @@ namespace {
 
 runtime::Program compile_with(const ir::Graph& expanded, const std::vector<KernelMatch>& matches,
                               codegen::Target& target, const CompileOptions& options,
-                              const Refusals& refusals, const std::function<void()>& settled) {
+                              const Refusals& refusals, KernelChoices* choices,
+                              const std::function<void()>& settled) {
   Draft draft = lower(expanded, matches);
   choose_libraries(draft, refusals);
   inline_scalars(draft);
@@ -24,13 +26,13 @@ runtime::Program compile_with(const ir::Graph& expanded, const std::vector<Kerne
   choose_copies(draft);
   assign_layouts(draft);
   make_physical(draft);
-  return emit(std::move(draft), target, options, settled);
+  return emit(std::move(draft), target, options, choices, settled);
 }
 
 }  // namespace
 
 runtime::Program compile_program(ir::Graph graph, codegen::Target& target,
-                                 const CompileOptions& options) {
+                                 const CompileOptions& options, KernelChoices* choices) {
   ir::Graph expanded = expand(graph);
   graph = {};
   const std::vector<KernelMatch> matches = match_kernels(expanded, options.kernels, options.warn);
@@ -38,7 +40,8 @@ runtime::Program compile_program(ir::Graph graph, codegen::Target& target,
   Refusals refusals;
   while (true) {
     try {
-      return compile_with(expanded, matches, target, options, refusals, [&] { expanded = {}; });
+      return compile_with(expanded, matches, target, options, refusals, choices,
+                          [&] { expanded = {}; });
     } catch (const LibraryRefusal& refusal) {
       auto& refused = refusal.with_epilogue ? refusals.epilogues : refusals.operators;
       TESSERA_CHECK(refused.insert(refusal.op).second, "{} was refused twice", refusal.op);
@@ -46,8 +49,10 @@ runtime::Program compile_program(ir::Graph graph, codegen::Target& target,
   }
 }
 
-std::unique_ptr<runtime::Plan> compile(ir::Graph graph, codegen::Target& target,
-                                       const CompileOptions& options) {
+namespace {
+
+std::unique_ptr<runtime::Plan> make_plan(ir::Graph graph, codegen::Target& target,
+                                         const CompileOptions& options, KernelChoices* choices) {
   std::vector<runtime::Port> inputs, outputs;
   for (ir::NodeId id : graph.inputs()) {
     const ir::ValueType& type = graph.node(id).outputs[0];
@@ -57,9 +62,27 @@ std::unique_ptr<runtime::Plan> compile(ir::Graph graph, codegen::Target& target,
     const ir::ValueType& type = graph.type(o.value);
     outputs.push_back({o.name, type.dtype, type.concrete_shape()});
   }
-  runtime::Program program = compile_program(std::move(graph), target, options);
+  runtime::Program program = compile_program(std::move(graph), target, options, choices);
   return std::make_unique<runtime::Plan>(std::move(program), std::move(inputs), std::move(outputs),
                                          options.threads);
+}
+
+}  // namespace
+
+std::unique_ptr<runtime::Plan> compile(ir::Graph graph, codegen::Target& target,
+                                       const CompileOptions& options) {
+  return make_plan(std::move(graph), target, options, nullptr);
+}
+
+SwitchablePlan::SwitchablePlan(const ir::Graph& graph, codegen::Target& target,
+                               const CompileOptions& options)
+    : plan_(make_plan(graph, target, options, &choices_)) {
+  for (auto& [launch, kernels] : choices_)
+    kernels[codegen::Precision::f32] = plan_->launches()[launch].kernel;
+}
+
+void SwitchablePlan::use(size_t launch, codegen::Precision precision) {
+  plan_->replace_kernel(launch, choices_.at(launch).at(precision));
 }
 
 }  // namespace tessera::plan

@@ -2,7 +2,9 @@
 // From a graph to a plan that runs it.
 #pragma once
 
+#include <map>
 #include <memory>
+#include <string>
 
 #include "codegen/target.h"
 #include "ir/graph.h"
@@ -11,12 +13,21 @@
 
 namespace tessera::plan {
 
+/// Launches of a program, by number, that compute in less than f32. The name is that of the launch:
+/// where it differs the program is not the one that was meant, and the launch computes in f32.
+struct ReducedLaunch {
+  std::string name;
+  codegen::Precision precision = codegen::Precision::bf16;
+};
+using ReducedLaunches = std::map<size_t, ReducedLaunch>;
+
 struct CompileOptions {
   int threads = 1;
   bool fuse = true;             ///< false: one kernel per node
   bool generated_only = false;  ///< products and convolutions by generated kernels alone
   Kernels kernels;              ///< tile programs, used wherever one of their references matches
   std::function<void(const std::string&)> warn;  ///< hears why a kernel is not used; or null
+  ReducedLaunches reduced;      ///< none inside of recurrences
 };
 
 /// REQUIRES: concrete shapes (UserError otherwise). The plan keeps what it needs; `target` must

@@ -24,8 +24,14 @@ using runtime::Operand;
 class Emitter {
  public:
   Emitter(Draft draft, codegen::Target& target, const CompileOptions& options,
-          const std::function<void()>& settled)
-      : d_(std::move(draft)), target_(target), options_(options), settled_(settled) {}
+          KernelChoices* choices, const std::function<void()>& settled)
+      : d_(std::move(draft)),
+        target_(target),
+        options_(options),
+        choices_(choices),
+        settled_(settled) {
+    if (choices_) choices_->clear();
+  }
 
   runtime::Program run() {
     std::erase_if(d_.steps, [](const Step& s) { return s.dead; });
@@ -81,7 +87,7 @@ class Emitter {
           meanings.push_back(std::move(s.meaning));
           break;
         case Step::Kind::library:
-        case Step::Kind::direct: kernels_[k] = make_library(s); break;
+        case Step::Kind::direct: kernels_[k] = make_library(s, k); break;
         case Step::Kind::scan: kernels_[k] = make_scan(s); break;
         case Step::Kind::opaque: kernels_[k] = make_opaque_kernel(d_, s); break;
         case Step::Kind::copy:
@@ -148,7 +154,7 @@ class Emitter {
     return &made.back();
   }
 
-  std::shared_ptr<const runtime::Kernel> make_library(Step& s) {
+  std::shared_ptr<const runtime::Kernel> make_library(Step& s, size_t launch) {
     count_library(s);
     codegen::LibraryRequest request;
     request.op = s.op;
@@ -165,7 +171,18 @@ class Emitter {
       request.constants.push_back(known(v, constants));
     }
     request.dst = view(s.dst[0]);
+    const auto reduced = options_.reduced.find(launch);
+    if (!choices_ && reduced != options_.reduced.end() && reduced->second.name == name_of(s)) {
+      request.precision = reduced->second.precision;
+      if (auto kernel = target_.make_library(request)) return kernel;
+      request.precision = codegen::Precision::f32;
+    }
     auto kernel = target_.make_library(request);
+    for (const codegen::Precision precision : codegen::reduced_precisions) {
+      if (!choices_ || !kernel) break;
+      request.precision = precision;
+      if (auto other = target_.make_library(request)) (*choices_)[launch][precision] = other;
+    }
     if (!kernel) {
       using Kind = codegen::PostOp::Kind;
       const bool gelu = std::any_of(s.post.begin(), s.post.end(), [](const codegen::PostOp& p) {
@@ -193,8 +210,10 @@ class Emitter {
     signature.invariants = s.src.size() - states - scans;
     for (size_t k = states; k < s.dst.size(); ++k)
       signature.result_bytes.push_back(step_bytes(s.dst[k]));
-    return std::make_shared<runtime::ScanKernel>(compile_program(*s.regions[0], target_, options_),
-                                                 std::move(signature));
+    CompileOptions inside = options_;
+    inside.reduced.clear();
+    return std::make_shared<runtime::ScanKernel>(
+        compile_program(*s.regions[0], target_, inside, nullptr), std::move(signature));
   }
 
   // The root of a value if it lies in the arena.
@@ -221,8 +240,23 @@ class Emitter {
           blocks_[block].last = std::max(blocks_[block].last, last[*root]);
         }
       scratch_.push_back(blocks_.size());
-      blocks_.push_back({kernels_[k]->scratch_bytes(), k, k, 0});
+      blocks_.push_back({scratch_bytes(k), k, k, 0});
     }
+  }
+
+  // Enough for every kernel that the launch may have.
+  size_t scratch_bytes(size_t k) const {
+    size_t most = kernels_[k]->scratch_bytes();
+    if (choices_ && choices_->contains(k))
+      for (const auto& [precision, kernel] : choices_->at(k))
+        most = std::max(most, kernel->scratch_bytes());
+    return most;
+  }
+
+  static std::string name_of(const Step& s) {
+    std::string result;
+    for (const std::string& name : s.names) result += (result.empty() ? "" : "+") + name;
+    return result;
   }
 
   // The block of a source that step `k` reads in place and nobody needs after it, or a new one.
@@ -277,7 +311,7 @@ class Emitter {
     }
     for (ValueId v : s.dst) launch.dst.push_back(operand(v));
     launch.scratch = blocks_[scratch_[k]].offset;
-    for (const std::string& name : s.names) launch.name += (launch.name.empty() ? "" : "+") + name;
+    launch.name = name_of(s);
     for (const std::string& node : s.nodes)
       if (!node.empty() && (launch.nodes.empty() || launch.nodes.back() != node))
         launch.nodes.push_back(node);
@@ -290,6 +324,7 @@ class Emitter {
   Draft d_;
   codegen::Target& target_;
   const CompileOptions& options_;
+  KernelChoices* choices_;
   const std::function<void()>& settled_;
   runtime::Program program_;
   std::vector<std::shared_ptr<const runtime::Kernel>> kernels_;
@@ -302,8 +337,8 @@ class Emitter {
 }  // namespace
 
 runtime::Program emit(Draft draft, codegen::Target& target, const CompileOptions& options,
-                      const std::function<void()>& settled) {
-  return Emitter(std::move(draft), target, options, settled).run();
+                      KernelChoices* choices, const std::function<void()>& settled) {
+  return Emitter(std::move(draft), target, options, choices, settled).run();
 }
 
 }  // namespace tessera::plan

@@ -10,6 +10,7 @@
 #include "ops/registry.h"
 #include "plan/compile.h"
 #include "plan/draft.h"
+#include "plan/switchable_plan.h"
 #include "runtime/plan.h"
 
 namespace tessera::plan {
@@ -69,14 +70,15 @@ void assign_layouts(Draft& draft);
 void make_physical(Draft& draft);
 
 /// Assigns memory, makes kernels. The draft must be ready: every source of a step is a constant, an
-/// input or the destination of an earlier step (or an alias of one).
+/// input or the destination of an earlier step (or an alias of one). `choices`, where it is not
+/// null, receives the kernels of less than f32 that the launches could use as well.
 /// `settled` is called once no refusal can come any more, before constants are packed: what it lets
 /// go of is freed piece by piece meanwhile.
 runtime::Program emit(Draft draft, codegen::Target& target, const CompileOptions& options,
-                      const std::function<void()>& settled);
+                      KernelChoices* choices, const std::function<void()>& settled);
 
 /// All passes: what compile() and the bodies of recurrences share.
 runtime::Program compile_program(ir::Graph graph, codegen::Target& target,
-                                 const CompileOptions& options);
+                                 const CompileOptions& options, KernelChoices* choices);
 
 }  // namespace tessera::plan

@@ -71,6 +71,11 @@ class Plan {
   const std::vector<Port>& outputs() const { return outputs_; }
   const Program& program() const { return program_; }
   const std::vector<Launch>& launches() const { return program_.launches; }
+  /// Exchanges the kernel of one launch. REQUIRES: the same computation, no more scratch memory
+  /// than the launch has; no run is in progress.
+  void replace_kernel(size_t launch, std::shared_ptr<const Kernel> kernel) {
+    program_.launches[launch].kernel = std::move(kernel);
+  }
   size_t arena_bytes() const { return program_.arena_bytes; }
   size_t constant_bytes() const;
   int threads() const { return threads_; }

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The only place that names concrete backends.
+#include <algorithm>
+
+#include "api/cpu_target.h"
 #include "api/engine.h"
 #include "api/load.h"
 #include "backend/cpu/target.h"
@@ -8,7 +11,6 @@
 #include "plan/compile.h"
 
 namespace tessera::api {
-namespace {
 
 constexpr double choice_seconds = 0.5;  // for each kernel of the user's that matches somewhere
 
@@ -20,6 +22,8 @@ std::unique_ptr<codegen::Target> make_cpu_target(const Options& options) {
   return backend::cpu::make_target({.cache = cache});
 }
 
+namespace {
+
 class CpuProgram : public Program {
  public:
   CpuProgram(ir::Graph graph, const Options& options) {
@@ -30,6 +34,15 @@ class CpuProgram : public Program {
     } else {
       choose_kernels(graph, options);
     }
+    const auto stale =
+        std::count_if(options.reduced.begin(), options.reduced.end(), [&](const auto& reduced) {
+          return reduced.first >= plan_->launches().size() ||
+                 plan_->launches()[reduced.first].name != reduced.second.name;
+        });
+    if (stale > 0)
+      warn(options, fmt::format("{} of {} kernels of reduced precision are not in this program: "
+                                "they compute in f32",
+                                stale, options.reduced.size()));
   }
   std::vector<Tensor> run(const std::vector<Tensor>& inputs) override { return plan_->run(inputs); }
   size_t peak_bytes() const override { return plan_->arena_bytes(); }
@@ -44,6 +57,7 @@ class CpuProgram : public Program {
     compiling.threads = thread_count(options);
     compiling.fuse = options.fuse;
     compiling.kernels = kernels;
+    compiling.reduced = options.reduced;
     compiling.warn = options.warn;
     return plan::compile(std::move(graph), *make_cpu_target(options), compiling);
   }

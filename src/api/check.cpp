@@ -108,10 +108,12 @@ CheckReport check(const ir::Graph& a, const ir::Graph& b, const Options& options
   report_progress(options, "compiling both models");
   const auto exact = compile(a, reference);
   // The user's kernels are checked wherever they match, faster or not.
-  Options own = options, with_kernels = options;
+  Options own = options, second_options = options;
   own.kernels.clear();
-  with_kernels.force_kernels = true;
-  const auto first = compile(a, own), second = compile(b, with_kernels);
+  own.reduced.clear();
+  second_options.force_kernels = true;
+  second_options.reduced = checking.reduced;
+  const auto first = compile(a, own), second = compile(b, second_options);
   const int seeds = std::max(1, checking.seeds);
   std::vector<std::vector<Tensor>> y, xa, xb;
   for (int s = 0; s <= seeds; ++s) {  // one more for A, for the scale of the last seed

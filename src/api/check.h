@@ -30,6 +30,7 @@ struct CheckOptions {
   /// Allowed error; nothing: by the output's type (real_tolerance), or three times the error that A
   /// itself makes on the target where that is more (at most 20 times real_tolerance).
   std::optional<double> tolerance;
+  plan::ReducedLaunches reduced;  ///< of B; A computes in f32
 };
 
 /// What "equal over the reals" allows an output of this type: 1e-4 for f32, and the equivalent.

@@ -52,11 +52,16 @@ std::string obstacle(const ir::Graph& graph) {
 // Why the candidate may not replace the input, or nothing. Fills in what was measured.
 std::string objection(const ir::Graph& before, OptimizeReport& candidate, const Options& options,
                       const OptimizeSettings& settings) {
+  if (settings.tolerance)
+    candidate.precision = choose_precision(candidate.graph, options, *settings.tolerance);
+  Options reduced = options;
+  if (candidate.precision) reduced.reduced = candidate.precision->reduced;
   if (settings.check) {
     CheckOptions checking;
     checking.seeds = 1;
     checking.first_seed = 1001;  // not the inputs that are measured
     checking.tolerance = settings.tolerance;
+    checking.reduced = reduced.reduced;
     candidate.checked = check(before, candidate.graph, options, checking);
     if (!candidate.checked->same) {
       const CheckedOutput& worst = candidate.checked->outputs[candidate.checked->worst_output];
@@ -68,7 +73,7 @@ std::string objection(const ir::Graph& before, OptimizeReport& candidate, const 
   report_progress(options, "compiling before and after");
   Options without = options;
   without.kernels.clear();
-  const auto first = compile(before, without), second = compile(candidate.graph, options);
+  const auto first = compile(before, without), second = compile(candidate.graph, reduced);
   candidate.kernels = second->kernels();
   candidate.peak_bytes_before = first->peak_bytes();
   candidate.peak_bytes_after = second->peak_bytes();
@@ -78,6 +83,19 @@ std::string objection(const ir::Graph& before, OptimizeReport& candidate, const 
   if (candidate.timing->ratio_low <= 1 && candidate.timing->ratio <= slower) return {};
   return fmt::format("what the search found measured slower ({:.2f} times)",
                      candidate.timing->ratio);
+}
+
+// The input itself in reduced precision, where that is faster and inside the tolerance.
+void reduce_input(const ir::Graph& graph, OptimizeReport& report, const Options& options,
+                  const OptimizeSettings& settings) {
+  OptimizeReport same;
+  same.graph = graph;
+  const std::string problem = objection(graph, same, options, settings);
+  report.precision = problem.empty() ? same.precision : std::nullopt;
+  if (!problem.empty()) return;
+  report.checked = same.checked;
+  report.timing = same.timing;
+  report.peak_bytes_after = same.peak_bytes_after;
 }
 
 // What a search found, not yet judged.
@@ -155,6 +173,7 @@ OptimizeReport optimize(const ir::Graph& graph, const Options& options,
     report.kernels.clear();
     report.derivation.clear();
     report.peak_bytes_after = report.peak_bytes_before;
+    if (settings.tolerance) reduce_input(graph, report, options, settings);
   }
   report.operators_before = count_operators(graph);
   report.operators_after = count_operators(report.graph);

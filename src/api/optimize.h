@@ -8,6 +8,7 @@
 
 #include "api/check.h"
 #include "api/engine.h"
+#include "api/precision.h"
 #include "rules/derivation.h"
 
 namespace tessera::api {
@@ -16,7 +17,8 @@ struct OptimizeSettings {
   bool measure = true;  ///< before and after, by turns
   bool check = true;    ///< against the float64 reference, on fresh inputs
   double measure_seconds = 4;
-  std::optional<double> tolerance;  ///< as CheckOptions::tolerance
+  /// As CheckOptions::tolerance; where it is given, products may compute in reduced precision.
+  std::optional<double> tolerance;
 };
 
 struct OptimizeReport {
@@ -32,13 +34,14 @@ struct OptimizeReport {
   size_t peak_bytes_before = 0, peak_bytes_after = 0;
   std::optional<CheckReport> checked;
   std::vector<KernelChoice> kernels;  ///< what became of options.kernels in the faster program
+  std::optional<PrecisionReport> precision;  ///< of `graph`, where a tolerance was given
   double search_seconds = 0;
 };
 
 /// Searches for a faster program, measures both and compares both with the float64 reference. Never
 /// returns a program that was measured slower than the input beyond noise, or that fails the check:
 /// then a search without the rules that only the predicted cost speaks for is tried, then the input
-/// is kept.
+/// is kept. Under a tolerance, precisions are chosen for what is returned.
 /// Symbolic dimensions and barriers are kept; such a model cannot be measured or checked.
 OptimizeReport optimize(const ir::Graph& graph, const Options& options,
                         const OptimizeSettings& settings = {});

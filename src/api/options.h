@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "plan/compile.h"
 #include "types/tensor.h"
 
 namespace tessera::tile {
@@ -36,6 +37,8 @@ struct Options {
   /// Unknown operators become barriers: such a model can be rewritten and exported, not run.
   bool allow_barriers = false;
   bool fuse = true;
+  /// What choose_precision() chose for the graph that is compiled; the CPU heeds it.
+  plan::ReducedLaunches reduced;
   /// Compiled kernels are kept in this folder, which must be the user's alone; empty: nowhere.
   std::string cache_folder;
   bool require_cache_hit = false;  ///< a kernel that is not there is an error

@@ -19,6 +19,24 @@ namespace {
 
 constexpr std::string_view header = "tessera plan 1", suffix = ".plan";
 
+plan::ReducedLaunches read_reduced(const nlohmann::json& decided, const std::string& path) {
+  plan::ReducedLaunches reduced;
+  if (!decided.contains("reduced")) return reduced;
+  const auto& list = decided["reduced"];
+  bool good = list.is_array();
+  for (size_t k = 0; good && k < list.size(); ++k) {
+    const auto& one = list[k];
+    good = one.is_array() && one.size() == 3 && one[0].is_number_unsigned() && one[1].is_string() &&
+           one[2].is_string();
+    const auto precision = good ? codegen::precision_from_string(one[2].get<std::string>())
+                                : std::optional<codegen::Precision>();
+    good = precision.has_value();
+    if (good) reduced[one[0].get<size_t>()] = {one[1].get<std::string>(), *precision};
+  }
+  TESSERA_USER_CHECK(good, "'{}': its second line is damaged", path);
+  return reduced;
+}
+
 // Everything but the model, before which the file is left.
 Plan read_decisions(const std::string& path, std::ifstream& file) {
   file.open(path, std::ios::binary);
@@ -32,7 +50,11 @@ Plan read_decisions(const std::string& path, std::ifstream& file) {
                          decided["processor"].is_string() && decided.contains("threads") &&
                          decided["threads"].is_number_integer(),
                      "'{}': its second line is damaged", path);
-  Plan plan{decided["processor"], std::clamp(decided["threads"].get<int>(), 1, 1024), {}, {}};
+  Plan plan{decided["processor"],
+            std::clamp(decided["threads"].get<int>(), 1, 1024),
+            read_reduced(decided, path),
+            {},
+            {}};
   for (const auto& text : decided.value("kernels", nlohmann::json::array())) {
     TESSERA_USER_CHECK(text.is_string(), "'{}': its second line is damaged", path);
     plan.kernels.push_back(text);
@@ -46,11 +68,14 @@ bool is_plan(const std::string& path) {
   return path.size() > suffix.size() && path.ends_with(suffix);
 }
 
-void write_plan(const ir::Graph& graph, const std::string& path, const Options& options) {
+void write_plan(const ir::Graph& graph, const std::string& path, const Options& options,
+                const plan::ReducedLaunches& reduced) {
   TESSERA_USER_CHECK(is_plan(path), "'{}': the name of a plan ends in {}", path, suffix);
   nlohmann::ordered_json decided{{"processor", processor_name()},
                                  {"threads", thread_count(options)}};
   for (const auto& kernel : options.kernels) decided["kernels"].push_back(tile::print(*kernel));
+  for (const auto& [launch, what] : reduced)
+    decided["reduced"].push_back({launch, what.name, codegen::to_string(what.precision)});
   AtomicFile file(path);
   file.write(fmt::format("{}\n", header));
   file.write(decided.dump() + "\n");
@@ -66,10 +91,11 @@ Plan read_plan(const std::string& path) {
 }
 
 Options options_for(const std::string& path, Options options) {
-  std::ifstream file;
   if (!is_plan(path)) return options;
-  const Plan plan = read_decisions(path, file);
+  std::ifstream file;
+  Plan plan = read_decisions(path, file);
   if (options.threads == 0) options.threads = plan.threads;
+  options.reduced = std::move(plan.reduced);
   if (!options.kernels.empty() || plan.kernels.empty()) return options;
   for (const std::string& text : plan.kernels)
     options.kernels.push_back(read_kernel(text, path + " kernel", options));

@@ -2,7 +2,8 @@
 // Plan files: what `optimize --plan` decided, so that `run` and `bench` need no search.
 //
 //   tessera plan 1
-//   {"processor": …, "threads": …, "kernels": [texts of the user's tile programs that it uses]}
+//   {"processor": …, "threads": …, "kernels": [texts of the user's tile programs that it uses],
+//    "reduced": [[launch, name, precision], …]}
 //   the rewritten model, as ONNX
 //
 // A plan holds no machine code: it is compiled for the processor that it meets, so it is never run
@@ -20,6 +21,7 @@ namespace tessera::api {
 struct Plan {
   std::string processor;  ///< that it was made on
   int threads = 1;
+  plan::ReducedLaunches reduced;  ///< on another processor it is the plan's f32 that is run
   std::vector<std::string> kernels;
   std::string model;  ///< bytes of an ONNX model
 };
@@ -28,7 +30,8 @@ struct Plan {
 bool is_plan(const std::string& path);
 
 /// Written whole or not at all. REQUIRES: the weights have less than 2 GB.
-void write_plan(const ir::Graph& graph, const std::string& path, const Options& options);
+void write_plan(const ir::Graph& graph, const std::string& path, const Options& options,
+                const plan::ReducedLaunches& reduced = {});
 
 /// Throws UserError when the file is no plan.
 Plan read_plan(const std::string& path);

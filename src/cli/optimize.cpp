@@ -14,6 +14,7 @@
 #include "base/check.h"
 #include "cli/command.h"
 #include "cli/kernels.h"
+#include "cli/precision.h"
 #include "cli/progress.h"
 #include "cli/table.h"
 #include "report/optimize_report.h"
@@ -88,6 +89,7 @@ void print(const api::OptimizeReport& r, const std::string& model, int threads) 
         "imported {:.1e}, allowed {:.0e})\n",
         worst.error, worst.name, worst.error_of_first, worst.tolerance);
   }
+  if (r.precision) std::cout << describe(*r.precision);
   std::cout << fmt::format("search: {} after {:.1f} s\n", r.stop_reason, r.search_seconds);
   if (!r.kept_input.empty())
     std::cout << "the model is returned as it was: " << r.kept_input << '\n';
@@ -127,6 +129,7 @@ nlohmann::ordered_json to_json(const api::OptimizeReport& r, int threads) {
                            {"tolerance", worst.tolerance}};
   }
   if (!r.kernels.empty()) json["kernels"] = kernels_json(r.kernels);
+  if (r.precision) json["precision"] = precision_json(*r.precision);
   if (!r.kept_input.empty()) json["kept_input"] = r.kept_input;
   return json;
 }
@@ -151,8 +154,11 @@ void optimize_model(const OptimizeArguments& o, Shell& shell) {
     api::report_progress(options, "writing " + o.output);
     api::save_model(report.graph, o.output, o.opset);
   }
-  if (!o.plan.empty())
-    api::write_plan(report.graph, o.plan, api::with_chosen_kernels(options, report.kernels));
+  if (!o.plan.empty()) {
+    const auto& precision = report.precision;
+    api::write_plan(report.graph, o.plan, api::with_chosen_kernels(options, report.kernels),
+                    precision ? precision->reduced : plan::ReducedLaunches());
+  }
   const int threads = api::thread_count(options);
   if (!o.derivation.empty())
     write_text(o.derivation, api::derivation_text(graph, report.derivation, options, o.opset));

@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "cli/command.h"
 #include "cli/kernels.h"
+#include "cli/precision.h"
 #include "cli/progress.h"
 #include "cli/table.h"
 
@@ -39,13 +40,14 @@ Row summary(const std::string& name, const Tensor& t) {
 void run_model(const RunOptions& o, Shell& shell) {
   TESSERA_USER_CHECK(o.inputs.empty() != !o.seed.has_value(),
                      "run needs either --inputs IN.npz or --random SEED");
-  const api::Options options = api::options_for(o.model, o.options(shell));
+  api::Options options = api::options_for(o.model, o.options(shell));
   const api::NamedTensors given =
       o.inputs.empty() ? api::NamedTensors{} : api::read_inputs(o.inputs);
   ir::Graph graph = api::load_model(o.model, options, given);
   const std::vector<Tensor> inputs =
       o.seed ? api::random_inputs(graph, *o.seed) : api::arrange_inputs(graph, given);
   if (!o.no_optimize && !api::is_plan(o.model)) graph = api::optimize_quickly(graph, options);
+  const auto precision = reduce_precision(o, graph, options);
   api::report_progress(options, "compiling");
   const auto program = api::compile(graph, options);
   api::report_progress(options, "running");
@@ -65,6 +67,7 @@ void run_model(const RunOptions& o, Shell& shell) {
       json["outputs"][out.name] = {{"type", to_string(t.type())}, {"shape", t.shape()}};
     }
     if (!options.kernels.empty()) json["kernels"] = kernels_json(program->kernels());
+    if (precision) json["precision"] = precision_json(*precision);
     std::cout << json.dump() << '\n';
     return;
   }
@@ -73,6 +76,7 @@ void run_model(const RunOptions& o, Shell& shell) {
     rows.push_back(summary(out.name, results.at(out.name)));
   std::cout << format_table(rows, 2);
   if (!options.kernels.empty()) std::cout << '\n' << show_kernels(program->kernels());
+  if (precision) std::cout << describe(*precision);
 }
 
 }  // namespace
@@ -85,6 +89,7 @@ void add_run(CLI::App& app, Shell& shell) {
   command.add_option("--random", o->seed, "draw the inputs from a seed")->type_name("SEED");
   command.add_option("--outputs", o->outputs, "write the outputs by name")->type_name("OUT.npz");
   o->add_no_optimize(command);
+  o->add_tolerance(command);
   o->add_engine(command);
   o->add_kernels(command);
   o->add_rules(command);

@@ -27,7 +27,7 @@ struct CompileOptions {
   bool generated_only = false;  ///< products and convolutions by generated kernels alone
   Kernels kernels;              ///< tile programs, used wherever one of their references matches
   std::function<void(const std::string&)> warn;  ///< hears why a kernel is not used; or null
-  ReducedLaunches reduced;      ///< none inside of recurrences
+  ReducedLaunches reduced;                       ///< none inside of recurrences
 };
 
 /// REQUIRES: concrete shapes (UserError otherwise). The plan keeps what it needs; `target` must

@@ -6,9 +6,10 @@
 
 MODEL is a .onnx file or a built-in model; without any, all built-in models. FILE.seed1.npz beside
 FILE.onnx holds its inputs; otherwise Tessera draws them. Every engine runs in a process of its own
-on the same processors, in f32. Rounds are interleaved, in an order that rotates; each round also
-measures the machine's peaks. Unless --warm is given, the caches are flushed before every run, so
-that weights come from memory, as between requests to a server.
+on the same processors, in f32; with --reduced REL Tessera chooses precisions within that tolerance,
+OpenVINO computes in bf16, and the engine `exact` is Tessera in f32. Rounds are interleaved, in an
+order that rotates; each round also measures the machine's peaks. Unless --warm is given, the caches
+are flushed before every run, so that weights come from memory, as between requests to a server.
 
 A time counts when the outputs agree with the other engines'; where they do not, the float64
 reference decides. Printed: medians with the 10th and 90th percentile; best peer / Tessera (over 1:
@@ -181,6 +182,8 @@ def figures_of(engines, options, flush):
         "peak_rss": {name: e("memory")["peak_rss"] for name, e in engines.items()},
         "versions": {name: e.ready["version"] for name, e in engines.items()
                      if "version" in e.ready},
+        "precision": {name: e.ready["precision"] for name, e in engines.items()
+                      if "precision" in e.ready},
         "rounds": middles,
     }
     if "tessera" not in engines:
@@ -229,18 +232,23 @@ def parse():
     add_common(parser)
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--engines", default="tessera,ort,openvino,torch",
-                        help="also: imported (Tessera without rewriting)")
+                        help="also: imported (Tessera without rewriting), exact")
+    parser.add_argument("--reduced", metavar="REL", type=float,
+                        help="Tessera within this tolerance, OpenVINO in bf16")
     parser.add_argument("--rounds", default=9, type=int)
     parser.add_argument("--seconds", default=3.0, type=float, help="for an engine on a model")
     parser.add_argument("--warm", action="store_true", help="runs follow each other")
-    parser.add_argument("--tolerance", default=1e-3, type=float, help="between engines' outputs")
+    parser.add_argument("--tolerance", type=float, help="between engines' outputs (default 1e-3, "
+                        "and 0.2 where precision is reduced)")
     parser.add_argument("--kernels", default=0, type=int, metavar="N",
                         help="list N kernels of each model by what they lose")
     parser.add_argument("--repeats", default=5, type=int, help="runs of each kernel by itself")
     parser.add_argument("--no-loss", action="store_true")
     options = parser.parse_args()
     options.engines = options.engines.split(",")
-    unknown = set(options.engines) - {"tessera", "imported", *PEERS}
+    if options.tolerance is None:
+        options.tolerance = 0.2 if options.reduced else 1e-3
+    unknown = set(options.engines) - {"tessera", "imported", "exact", *PEERS}
     if unknown:
         parser.error(f"unknown engine {', '.join(sorted(unknown))}")
     return finish(parser, options)

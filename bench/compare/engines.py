@@ -29,10 +29,13 @@ class Engine:
         self._errors = open(options.folder / f"{name}.log", "w+", encoding="utf-8")
         if name in PEERS:
             command = [sys.executable, HERE / "peer.py", name, model, inputs, str(threads)]
+            command += ["bf16"] if options.reduced else []
         else:
             command = [options.worker, model, inputs, str(threads)]
             command += ["--no-optimize"] if name == "imported" else []
             command += ["--cache", options.cache] if options.cache else []
+            if name == "tessera" and options.reduced:
+                command += ["--tolerance", options.reduced]
         processors = sorted(os.sched_getaffinity(0))[:threads]
         self._process = subprocess.Popen(
             list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE,

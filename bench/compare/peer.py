@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A peer of Tessera as one engine of compare.py (engines.py says what it is told and answers):
 
-    peer.py ort|openvino|torch MODEL.onnx INPUTS.npz THREADS
+    peer.py ort|openvino|torch MODEL.onnx INPUTS.npz THREADS [bf16]
 
-Precision is f32 everywhere: OpenVINO's default may be bf16."""
+Precision is f32 (OpenVINO's default may be bf16); bf16 is OpenVINO's alone on a CPU."""
 import json
 import os
 import resource
@@ -13,7 +13,7 @@ import time
 import numpy as np
 
 
-def load_ort(model, threads):
+def load_ort(model, threads, _):
     """ONNX Runtime with all its graph optimizations."""
     import onnxruntime as ort
     options = ort.SessionOptions()
@@ -25,13 +25,13 @@ def load_ort(model, threads):
     return ort.__version__, lambda inputs: dict(zip(names, session.run(names, inputs)))
 
 
-def load_openvino(model, threads):
+def load_openvino(model, threads, precision):
     """OpenVINO for latency: one stream. Its outputs stand in the model's order; a tensor of several
     names has any of them."""
     import onnx
     import openvino as ov
     compiled = ov.Core().compile_model(model, "CPU", {
-        "INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1,
+        "INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1,
         "INFERENCE_NUM_THREADS": threads})
     request = compiled.create_infer_request()
     names = [o.name for o in onnx.load(model, load_external_data=False).graph.output]
@@ -44,7 +44,7 @@ def load_openvino(model, threads):
     return ov.__version__, run
 
 
-def load_torch(model, threads):
+def load_torch(model, threads, _):
     """The model as a PyTorch module, compiled by torch.compile with frozen weights."""
     import onnx
     import torch
@@ -69,11 +69,11 @@ def load_torch(model, threads):
 LOADERS = {"ort": load_ort, "openvino": load_openvino, "torch": load_torch}
 
 
-def serve(tell, name, model, inputs_file, threads):
+def serve(tell, name, model, inputs_file, threads, precision):
     """Loads the model, runs it once and obeys."""
     inputs = dict(np.load(inputs_file))
     start = time.perf_counter()
-    version, run = LOADERS[name](model, threads)
+    version, run = LOADERS[name](model, threads, precision)
     loaded = time.perf_counter()
     run(inputs)  # torch.compile compiles now
     tell({"load_s": loaded - start, "first_run_s": time.perf_counter() - loaded,
@@ -104,9 +104,9 @@ def main():
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 
-    name, model, inputs, threads = sys.argv[1:]
+    name, model, inputs, threads, *precision = sys.argv[1:]
     try:
-        serve(tell, name, model, inputs, int(threads))
+        serve(tell, name, model, inputs, int(threads), (precision or ["f32"])[0])
     except Exception as failure:  # the driver reports it and goes on without this peer
         text = str(failure).strip() or type(failure).__name__
         tell({"failed": text.splitlines()[0]})

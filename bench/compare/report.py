@@ -80,6 +80,12 @@ def show(rows, options):
             print(f"{threads} threads: geometric mean of best peer / tessera "
                   f"{figures.geometric_mean(gains):.3f} over {len(gains)} models, "
                   f"{sum(g < 1 for g in gains)} slower than the best peer")
+    for row in rows:
+        for precision in row.get("precision", {}).values():
+            print(f"{row['model']}, {row['threads']} threads: {precision}")
+    ours = [row["ratio"]["exact"]["median"] for row in rows if "exact" in row.get("ratio", {})]
+    if ours:
+        print(f"geometric mean of exact / tessera {figures.geometric_mean(ours):.3f}")
     show_problems(rows)
     if options.kernels:
         show_kernels(rows, options.kernels)
@@ -115,7 +121,7 @@ def show_kernels(rows, count):
 
 def status(rows, options):
     """The exit status: 1 when Tessera is wrong or fails, or loses and must not."""
-    ours = ("tessera", "imported")
+    ours = ("tessera", "imported", "exact")
     bad = any("failed" in row or any(e in row.get(k, {}) for e in ours for k in ("wrong", "absent"))
               for row in rows)
     lost = any(comparable(row) and row["ratio"][row["best_peer"]]["high"] < 1 for row in rows)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tessera as one engine of bench/compare: a process that holds one compiled model and obeys lines
 // of JSON on stdin, one line of JSON as the answer to each (see engines.py).
-//     bench_worker MODEL INPUTS.npz THREADS [--no-optimize] [--cache FOLDER]
+//     bench_worker MODEL INPUTS.npz THREADS [--no-optimize] [--cache FOLDER] [--tolerance REL]
 // Inputs that do not exist yet are drawn from seed 1 and written, for every engine to use.
 #include <sys/resource.h>
 
@@ -15,6 +15,7 @@
 
 #include "api/load.h"
 #include "api/optimize.h"
+#include "api/precision.h"
 #include "backend/cpu/target.h"
 #include "base/check.h"
 #include "cost/machine.h"
@@ -51,7 +52,7 @@ void add_launches(const runtime::Program& program, double repeat, json& list) {
 class Worker {
  public:
   Worker(const std::string& model, const std::string& inputs_file, int threads, bool optimize,
-         const std::string& cache_folder)
+         const std::string& cache_folder, double tolerance)
       : threads_(threads) {
     api::Options options;
     options.threads = threads;
@@ -66,23 +67,26 @@ class Worker {
     const auto prepared = Clock::now();
     if (optimize) graph = api::optimize_quickly(graph, options);
     optimize_seconds_ = seconds_since(prepared);
+    if (tolerance > 0) reduce(graph, options, tolerance);
     const auto optimized = Clock::now();
     plan_ = plan::compile(std::move(graph), *backend::cpu::make_target({.cache = cache}),
-                          {.threads = threads});
+                          {.threads = threads, .reduced = options.reduced});
     compile_seconds_ = seconds_since(optimized);
     kernels_found_ = cache->hits();
     kernels_compiled_ = cache->misses();
   }
 
   json ready() const {
-    return {{"load_s", import_seconds_ + optimize_seconds_ + compile_seconds_},
-            {"import_s", import_seconds_},
-            {"optimize_s", optimize_seconds_},
-            {"compile_s", compile_seconds_},
-            {"kernels_found", kernels_found_},
-            {"kernels_compiled", kernels_compiled_},
-            {"constant_bytes", plan_->constant_bytes()},
-            {"arena_bytes", plan_->arena_bytes()}};
+    json ready{{"load_s", import_seconds_ + optimize_seconds_ + compile_seconds_},
+               {"import_s", import_seconds_},
+               {"optimize_s", optimize_seconds_},
+               {"compile_s", compile_seconds_},
+               {"kernels_found", kernels_found_},
+               {"kernels_compiled", kernels_compiled_},
+               {"constant_bytes", plan_->constant_bytes()},
+               {"arena_bytes", plan_->arena_bytes()}};
+    if (!precision_.empty()) ready["precision"] = precision_;
+    return ready;
   }
 
   json obey(const json& order) {
@@ -96,6 +100,16 @@ class Worker {
   }
 
  private:
+  void reduce(const ir::Graph& graph, api::Options& options, double tolerance) {
+    const api::PrecisionReport report = api::choose_precision(graph, options, tolerance);
+    options.reduced = report.reduced;
+    std::map<std::string_view, int> counts;
+    for (const auto& [launch, reduced] : report.reduced) ++counts[to_string(reduced.precision)];
+    precision_ = fmt::format("error {:.1e} within {:g};", report.error, tolerance);
+    for (const auto& [name, count] : counts) precision_ += fmt::format(" {} in {},", count, name);
+    precision_ += fmt::format(" {} more could be", report.kernels.size() - report.reduced.size());
+  }
+
   json run(int runs) {
     json times = json::array();
     for (int k = 0; k < runs; ++k) {
@@ -151,6 +165,7 @@ class Worker {
   int threads_;
   double import_seconds_ = 0, optimize_seconds_ = 0, compile_seconds_ = 0;
   uint64_t kernels_found_ = 0, kernels_compiled_ = 0;
+  std::string precision_;
   std::vector<Tensor> inputs_;
   std::unique_ptr<runtime::Plan> plan_;
 };
@@ -160,15 +175,19 @@ void answer(const json& object) { std::cout << object.dump() << std::endl; }
 int serve(int argc, char** argv) {
   bool optimize = true, usable = argc >= 4;
   std::string cache_folder;
+  double tolerance = 0;
   for (int k = 4; k < argc; ++k) {
     const std::string option = argv[k];
     if (option == "--no-optimize") optimize = false;
     else if (option == "--cache" && k + 1 < argc) cache_folder = argv[++k];
+    else if (option == "--tolerance" && k + 1 < argc) tolerance = std::stod(argv[++k]);
     else usable = false;
   }
   TESSERA_USER_CHECK(
-      usable, "usage: bench_worker MODEL INPUTS.npz THREADS [--no-optimize] [--cache FOLDER]");
-  Worker worker(argv[1], argv[2], std::stoi(argv[3]), optimize, cache_folder);
+      usable,
+      "usage: bench_worker MODEL INPUTS.npz THREADS [--no-optimize] [--cache FOLDER] "
+      "[--tolerance REL]");
+  Worker worker(argv[1], argv[2], std::stoi(argv[3]), optimize, cache_folder, tolerance);
   answer(worker.ready());
   for (std::string line; std::getline(std::cin, line);) answer(worker.obey(json::parse(line)));
   return 0;

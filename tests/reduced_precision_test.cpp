@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+// Products and convolutions in bf16 and in integers of 16 bits against the reference, and the
+// contract of a tolerance.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+
+#include "api/check.h"
+#include "api/engine.h"
+#include "api/load.h"
+#include "api/plan_file.h"
+#include "api/precision.h"
+#include "backend/cpu/target.h"
+#include "base/rng.h"
+#include "codegen/loop_kernel.h"
+#include "lang/parse.h"
+#include "ops/evaluate.h"
+#include "plan/switchable_plan.h"
+
+namespace tessera {
+namespace {
+
+using codegen::Precision;
+
+#define REQUIRE_PAIRS()                                                               \
+  if (const auto unit = codegen::host_vector_unit(); !unit.has_bf16 || !unit.has_i16) \
+  GTEST_SKIP() << "this processor has no AVX512_BF16 or no AVX512_VNNI"
+
+enum class Numbers { usual, unusual, tiny };
+
+std::vector<Tensor> inputs_of(const ir::Graph& graph, Numbers numbers) {
+  Rng rng(11);
+  std::vector<Tensor> inputs;
+  for (ir::NodeId id : graph.inputs()) {
+    const ir::ValueType& type = graph.node(id).outputs[0];
+    inputs.emplace_back(type.dtype, type.concrete_shape());
+    const double rare[] = {std::nan(""), HUGE_VAL, -HUGE_VAL, -0.0};
+    for (int64_t k = 0; k < inputs.back().size(); ++k) {
+      const bool is_rare = numbers == Numbers::unusual && rng.integer(0, 60) == 0;
+      const double usual = rng.normal() * (numbers == Numbers::tiny ? 1e-40 : 1);
+      inputs.back().set_float(k, is_rare ? rare[rng.integer(0, 3)] : usual);
+    }
+  }
+  return inputs;
+}
+
+// ‖found − expected‖ over ‖expected‖, where both are finite; the others must be alike.
+double error_of(const Tensor& found, const Tensor& expected) {
+  double squares = 0, norm = 0;
+  for (int64_t i = 0; i < found.size(); ++i) {
+    const double f = found.float_at(i), e = expected.float_at(i);
+    if (std::isnan(e)) EXPECT_TRUE(std::isnan(f)) << "element " << i;
+    else if (std::isinf(e)) EXPECT_EQ(f, e) << "element " << i;
+    else squares += (f - e) * (f - e), norm += e * e;
+  }
+  return std::sqrt(squares) / std::max(std::sqrt(norm), 1e-30);
+}
+
+// Every launch that has a choice, in every precision. `kernels`: whether there must be one.
+void expect_close(const std::string& program, bool kernels = true,
+                  Numbers numbers = Numbers::usual) {
+  SCOPED_TRACE(program);
+  const ir::Graph graph = lang::parse_program(program, "test");
+  const std::vector<Tensor> inputs = inputs_of(graph, numbers);
+  const std::vector<Tensor> expected = ops::evaluate(graph, inputs);
+  std::map<Precision, std::vector<Tensor>> first;
+  for (const int threads : {1, 2}) {
+    plan::SwitchablePlan plan(graph, *backend::cpu::make_target(), {.threads = threads});
+    EXPECT_EQ(!plan.choices().empty(), kernels);
+    for (const Precision precision : codegen::reduced_precisions) {
+      for (const auto& [launch, choices] : plan.choices())
+        plan.use(launch, choices.contains(precision) ? precision : Precision::f32);
+      const std::vector<Tensor> found = plan.plan().run(inputs);
+      if (threads == 1) first[precision] = found;
+      const double limit = precision == Precision::bf16 ? 6e-3 : 6e-4;
+      for (size_t k = 0; k < found.size(); ++k) {
+        SCOPED_TRACE(codegen::to_string(precision));
+        EXPECT_TRUE(identical(found[k], first[precision][k])) << "threads change bits";
+        EXPECT_TRUE(identical(found[k], plan.plan().run(inputs)[k])) << "runs differ";
+        EXPECT_LE(error_of(found[k], expected[k]), limit);
+      }
+    }
+  }
+}
+
+std::string product(int64_t m, int64_t k, int64_t n, const std::string& after) {
+  return fmt::format(
+      "input x: f32[{}, {}]\nparam w: f32[{}, {}] = normal(seed=1, scale=0.1)\n"
+      "param b: f32[{}] = normal(seed=2)\ninput z: f32[{}, {}]\noutput y = {}\n",
+      m, k, k, n, n, m, n, after);
+}
+
+std::string convolution(const std::string& x, const std::string& w, const std::string& how) {
+  return fmt::format(
+      "input x: f32[{}]\nparam w: f32[{}] = normal(seed=3, scale=0.1)\n"
+      "output y = relu(conv(x, w{}))\n",
+      x, w, how);
+}
+
+TEST(ReducedPrecision, multiplies_with_every_epilogue) {
+  REQUIRE_PAIRS();
+  for (const char* after : {"x @ w", "relu(x @ w + b)", "x @ w + b + z", "sigmoid(x @ w) * z",
+                            "gelu(x @ w + b)", "leaky_relu(x @ w, 0.1)"})
+    expect_close(product(19, 37, 45, after));
+}
+
+TEST(ReducedPrecision, multiplies_sizes_that_are_multiples_of_nothing) {
+  REQUIRE_PAIRS();
+  const int64_t sizes[][3] = {{1, 3, 17},  {1, 300, 17},  {2, 9, 130},
+                              {13, 2, 31}, {131, 77, 53}, {197, 64, 97}};
+  for (const auto& s : sizes) expect_close(product(s[0], s[1], s[2], "x @ w + b"));
+  expect_close(
+      "input x: f32[2, 3, 7, 21]\nparam w: f32[21, 33] = normal(seed=1)\n"
+      "output y = x @ w\n");
+  expect_close(
+      "input x: f32[2, 3, 7, 20]\nparam w: f32[3, 20, 33] = normal(seed=1)\n"
+      "output y = x @ w\n");
+  expect_close("input x: f32[20]\nparam w: f32[20, 39] = normal(seed=1)\noutput y = x @ w\n");
+  expect_close(
+      "input x: f32[37, 50]\nparam w: f32[37, 45] = normal(seed=1)\n"
+      "output y = transpose(x, perm=[1, 0]) @ w\n");
+}
+
+TEST(ReducedPrecision, leaves_empty_products_alone) {
+  REQUIRE_PAIRS();
+  expect_close(product(0, 5, 37, "x @ w + b"), false);
+  expect_close(product(5, 0, 37, "x @ w + b"), false);
+}
+
+TEST(ReducedPrecision, convolves) {
+  REQUIRE_PAIRS();
+  expect_close(convolution("2, 9, 9, 11", "33, 9, 3, 3", ", pads=[1, 1, 1, 1]"));
+  expect_close(convolution("1, 16, 7, 7", "40, 16, 3, 3", ", pads=[1, 1, 1, 1]"));
+  expect_close(convolution("1, 16, 14, 14", "16, 16, 3, 3", ", strides=[2, 2], pads=[0, 0, 1, 1]"));
+  expect_close(convolution("1, 8, 15, 17", "19, 8, 3, 3", ", dilations=[2, 3], pads=[2, 3, 2, 3]"));
+  expect_close(convolution("1, 21, 9, 9", "36, 21, 1, 1", ""));
+  expect_close(convolution("2, 20, 9, 9", "36, 20, 1, 1", ", strides=[2, 2]"));
+  expect_close(convolution("1, 40, 9, 9", "60, 20, 3, 3", ", group=2, pads=[1, 1, 1, 1]"));
+  expect_close(convolution("1, 64, 58, 58", "64, 64, 3, 3", ""));
+}
+
+TEST(ReducedPrecision, keeps_unusual_numbers) {
+  REQUIRE_PAIRS();
+  for (const char* after : {"x @ w + b", "relu(x @ w + b) + z"})
+    expect_close(product(29, 9, 33, after), true, Numbers::unusual);
+  expect_close(convolution("1, 16, 15, 17", "19, 16, 3, 3", ", pads=[1, 1, 1, 1]"), true,
+               Numbers::unusual);
+  expect_close(product(9, 64, 33, "x @ w"), true, Numbers::tiny);  // denormals may become zeros
+}
+
+// Two hidden layers, wide enough that reduced precision gains time.
+ir::Graph network() {
+  return lang::parse_program(
+      "input x: f32[96, 384]\nparam a: f32[384, 768] = normal(seed=1, scale=0.07)\n"
+      "param b: f32[768, 768] = normal(seed=2, scale=0.05)\n"
+      "param c: f32[768, 96] = normal(seed=3, scale=0.05)\n"
+      "output y = relu(relu(x @ a) @ b) @ c\n",
+      "test");
+}
+
+// On inputs that no choice was made on, the program stays inside the tolerance.
+TEST(ReducedPrecision, stays_inside_any_tolerance_on_fresh_inputs) {
+  REQUIRE_PAIRS();
+  const ir::Graph graph = network();
+  api::Options options;
+  options.threads = 1;
+  const auto exact = api::compile(graph, options);
+  int most = 0;
+  for (const double tolerance : {1e-7, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 1e-1}) {
+    SCOPED_TRACE(tolerance);
+    const api::PrecisionReport report = api::choose_precision(graph, options, tolerance);
+    EXPECT_LE(report.error, tolerance);
+    most = std::max(most, report.reduced_count());
+    if (tolerance == 1e-7) EXPECT_EQ(report.reduced_count(), 0);
+    api::Options reduced = options;
+    reduced.reduced = report.reduced;
+    const auto program = api::compile(graph, reduced);
+    for (uint64_t seed = 5000; seed < 5010; ++seed) {
+      const auto y = exact->run(api::random_inputs(graph, seed)),
+                 other = exact->run(api::random_inputs(graph, seed + 1)),
+                 x = program->run(api::random_inputs(graph, seed));
+      const double error = api::compare(y[0], x[0], api::distance(y[0], other[0])).error;
+      if (report.reduced_count() == 0) EXPECT_EQ(error, 0);
+      EXPECT_LE(error, tolerance) << "seed " << seed;
+    }
+  }
+  EXPECT_GE(most, 2) << "a wide tolerance is used";
+}
+
+TEST(ReducedPrecision, is_kept_by_a_plan_file) {
+  REQUIRE_PAIRS();
+  const ir::Graph graph = network();
+  api::Options options;
+  options.threads = 1;
+  const std::string path = testing::TempDir() + "reduced.plan";
+  const plan::SwitchablePlan choices(graph, *backend::cpu::make_target(), {.threads = 1});
+  ASSERT_GE(choices.choices().size(), 3U);
+  const size_t launch = choices.choices().begin()->first;
+  api::write_plan(graph, path, options, {{launch, {"matmul+relu", Precision::i16}}});
+  api::Options read = api::options_for(path, {});
+  ASSERT_EQ(read.reduced.size(), 1U);
+  EXPECT_EQ(read.reduced.begin()->first, launch);
+  EXPECT_EQ(read.reduced.begin()->second.name, "matmul+relu");
+  EXPECT_EQ(read.reduced.begin()->second.precision, Precision::i16);
+  std::vector<std::string> warnings;
+  read.warn = [&](const std::string& text) { warnings.push_back(text); };
+  const auto inputs = api::random_inputs(graph, 1);
+  const auto exact = api::compile(graph, options)->run(inputs);
+  EXPECT_FALSE(identical(exact[0], api::compile(graph, read)->run(inputs)[0]));
+  EXPECT_TRUE(warnings.empty());
+  read.reduced = {{launch, {"another", Precision::i16}}};
+  EXPECT_TRUE(identical(exact[0], api::compile(graph, read)->run(inputs)[0]));
+  EXPECT_EQ(warnings.size(), 1U);
+  std::ofstream(path) << "tessera plan 1\n{\"processor\": \"x\", \"threads\": 1, "
+                         "\"reduced\": [[1, \"matmul\", \"f3\"]]}\n";
+  EXPECT_THROW(api::options_for(path, {}), UserError);
+}
+
+}  // namespace
+}  // namespace tessera

@@ -149,6 +149,22 @@ void add_units(Contraction& c, int64_t row) {
   add(c.column, 0, c.column.extent > 1 ? 1 : 0);
 }
 
+// Short sums of integers allow smaller units, but each costs a conversion: some 32 to 64 pairs.
+constexpr int64_t fewest_pairs = 32, most_pairs = 64;
+
+void cut_sums(Contraction& c) {
+  Axis& last = c.reduce.back();
+  for (int64_t size = most_pairs; size >= fewest_pairs && c.pairs->numbers % 2 == 0; --size) {
+    if (last.extent % size != 0 || last.extent == size) continue;
+    const Axis parts{.extent = last.extent / size, .a = size, .b = size * last.b};
+    last.extent = size;
+    c.pairs->parts = parts.extent;
+    c.reduce.insert(c.reduce.end() - 1, parts);
+    break;
+  }
+  c.pairs->chunked = c.reduce.size() > 1 && c.reduce.back().extent >= fewest_pairs;
+}
+
 }  // namespace
 
 std::optional<Contraction> pair_up(Contraction c, Contraction::Pairs::Kind kind, int64_t row) {
@@ -165,6 +181,7 @@ std::optional<Contraction> pair_up(Contraction c, Contraction::Pairs::Kind kind,
   c.a_offset /= 2;
   c.pairs = {kind, last.extent, last.b};
   last = {.extent = (last.extent + 1) / 2, .a = 1, .b = 2 * last.b};
+  if (kind == Contraction::Pairs::Kind::i16) cut_sums(c);
   return c;
 }
 
@@ -241,8 +258,8 @@ ContractionSchedule choose_schedule(const Contraction& c, VectorUnit unit) {
   }
   const int64_t rows = c.row_count();
   const auto weights = static_cast<double>(c.reduction() * c.column.extent);
-  s.columns_outer =
-      rows <= s.rows || weights >= static_cast<double>(rows * c.reduce.back().extent) / 2;
+  const int64_t inner = c.reduce.back().extent * (c.pairs ? c.pairs->parts : 1);
+  s.columns_outer = rows <= s.rows || weights >= static_cast<double>(rows * inner) / 2;
   s.prefetch = c.packed && s.columns_outer && rows > s.rows;
   s.unroll = s.rows * s.vectors >= 16 ? 4 : 8;
   return s;
@@ -286,6 +303,7 @@ void for_reduction(const Contraction& c, const float* from, F f) {
   for (int64_t k = 0; k < c.reduction(); ++k) {
     const float* place = from;
     for (size_t axis = 0; axis < at.size(); ++axis) place += at[axis] * c.reduce[axis].b;
+    // (an axis of an odd length is not cut)
     const bool is_half = c.pairs && 2 * at.back() + 1 == c.pairs->numbers;
     f(place, is_half);
     for (size_t axis = at.size(); axis-- > 0;) {
@@ -368,19 +386,26 @@ std::vector<float> column_units(const Contraction& c, const float* b) {
   const auto columns = static_cast<size_t>(c.column.extent);
   std::vector<float> units;
   for_matrices(c, b, [&](const float* from, int64_t) {
-    std::vector<double> squares(columns, 0), largest(columns, 0);
+    std::vector<double> squares(columns, 0), longest(columns, 0), largest(columns, 0);
+    int64_t pair = 0;
     for_reduction(c, from, [&](const float* place, bool is_half) {
       for (size_t n = 0; n < columns; ++n) {
         const float* x = place + static_cast<int64_t>(n) * c.column.b;
-        for (const double y :
-             {static_cast<double>(*x), is_half ? 0.0 : static_cast<double>(x[c.pairs->b])}) {
+        const double both[] = {*x, is_half ? 0 : x[c.pairs->b]};
+        for (const double y : both) {
           squares[n] += y * y;
           largest[n] = std::max(largest[n], std::fabs(y));
         }
       }
+      if (++pair % c.chunk() != 0) return;
+      for (size_t n = 0; n < columns; ++n) {
+        // A NaN stays.
+        longest[n] = squares[n] <= longest[n] ? longest[n] : squares[n];
+        squares[n] = 0;
+      }
     });
     for (size_t n = 0; n < columns; ++n)
-      units.push_back(unit_of(std::sqrt(squares[n]), largest[n], 2 * c.reduction()));
+      units.push_back(unit_of(std::sqrt(longest[n]), largest[n], 2 * c.chunk()));
   });
   return units;
 }

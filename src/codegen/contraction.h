@@ -58,14 +58,18 @@ struct Contraction {
     /// integers, and the last two operands are these units.
     enum class Kind : uint8_t { bf16, i16 };
     Kind kind = Kind::bf16;
-    int64_t numbers = 0;  ///< along the axis; where that is odd the last pair's second number is 0
-    int64_t b = 0;        ///< from the first number of a pair to the second, in f32
+    int64_t numbers = 0;   ///< along the axis; where that is odd the last pair's second number is 0
+    int64_t b = 0;         ///< from the first number of a pair to the second, in f32
+    int64_t parts = 1;     ///< into which the axis was cut: the axis before the last counts them
+    bool chunked = false;  ///< sums of integers run along the last axis only, then become f32
   };
   std::optional<Pairs> pairs;
   /// What is stored: a meaning of one scalar output, whose input 0 is the sum and whose input k + 1
   /// is operand k at the element's own place. Null: the sum.
   std::shared_ptr<const ir::Meaning> epilogue;
 
+  /// Pairs that one sum of integers runs over.
+  int64_t chunk() const { return pairs && pairs->chunked ? reduce.back().extent : reduction(); }
   bool has_units() const { return pairs && pairs->kind == Pairs::Kind::i16; }
   size_t operand_count() const {
     return (epilogue ? epilogue->inputs.size() - 1 : 0) + (has_units() ? 2 : 0);

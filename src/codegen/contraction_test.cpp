@@ -376,7 +376,8 @@ TEST(Contraction, convolves_pairs_of_bf16_numbers) {
 
 TEST(Contraction, multiplies_pairs_of_integers) {
   if (!host_vector_unit().has_i16) GTEST_SKIP() << "this processor has no AVX512_VNNI";
-  const int64_t sizes[][3] = {{1, 1, 1}, {5, 7, 3}, {17, 33, 50}, {29, 130, 97}, {2, 4000, 19}};
+  const int64_t sizes[][3] = {{1, 1, 1},     {5, 7, 3},     {17, 33, 50},
+                              {29, 130, 97}, {2, 4000, 19}, {9, 768, 50}};
   for (const ContractionSchedule& s : {ContractionSchedule{.rows = 8, .vectors = 3},
                                        ContractionSchedule{.lanes = 8, .rows = 4, .vectors = 2}})
     for (const auto& size : sizes) {
@@ -405,7 +406,8 @@ TEST(Contraction, sums_of_integers_do_not_overflow) {
     const ContractionSchedule s{.rows = 1, .vectors = 1};
     Data d;
     d.b.assign(static_cast<size_t>(k * 16), 3.7F);
-    const float unit = unit_of(2.9 * std::sqrt(static_cast<double>(k)), 2.9, k);
+    const int64_t summed = std::min<int64_t>(k, 2 * c.chunk());
+    const float unit = unit_of(2.9 * std::sqrt(static_cast<double>(summed)), 2.9, 2 * c.chunk());
     const auto rounded = static_cast<int16_t>(std::lrint(2.9 / unit));
     std::vector<int16_t> a(static_cast<size_t>(k + 8), 0);
     std::fill(a.begin(), a.begin() + k, rounded);

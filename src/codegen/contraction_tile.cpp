@@ -49,6 +49,7 @@ class TileEmitter {
     b_.SetInsertPoint(block("entry"));
     sums_.assign(rows_.size() * static_cast<size_t>(shape_.vectors),
                  llvm::Constant::getNullValue(vector_));
+    if (is_chunked()) start_totals();
     nest(0, f_->getArg(0), f_->getArg(1), number(0), std::vector<bool>(rows_.size(), true));
     store_all();
     b_.CreateRetVoid();
@@ -128,8 +129,11 @@ class TileEmitter {
     const Axis& axis = c_.reduce[depth];
     const size_t window = window_of_tap(depth);
     const bool innermost = depth + 1 == c_.reduce.size();
-    if (window == SIZE_MAX)
-      return sweep(depth, axis.extent, innermost ? s_.unroll : 1, a, b, flat, active);
+    if (window == SIZE_MAX) {
+      sweep(depth, axis.extent, innermost ? s_.unroll : 1, a, b, flat, active);
+      if (innermost && is_chunked()) add_to_totals(active);
+      return;
+    }
     if (!is_fixed(c_, c_.windows[window], shape_.fixed_outer)) {
       const Limits& l = limits_.at(window);
       return loop(depth, l.first, l.last, 1, a, b, flat, active);
@@ -167,7 +171,8 @@ class TileEmitter {
 
   // Whether the innermost axis and the one before it are one row of memory, in a and in b.
   bool continues(size_t depth) const {
-    if (c_.group > 0 || depth + 2 != c_.reduce.size() || window_of_tap(depth + 1) != SIZE_MAX)
+    if (is_chunked() || c_.group > 0 || depth + 2 != c_.reduce.size() ||
+        window_of_tap(depth + 1) != SIZE_MAX)
       return false;
     const Axis &axis = c_.reduce[depth], &inner = c_.reduce[depth + 1];
     return axis.a == inner.a * inner.extent && b_step(depth) == b_step(depth + 1) * inner.extent;
@@ -274,12 +279,33 @@ class TileEmitter {
                               {sum, b_.CreateBitCast(x, pairs), b_.CreateBitCast(y, pairs)});
   }
 
-  // A sum of integers as the number that it stands for.
-  Value* in_units(Value* sum, const Row& row, int v) {
-    const size_t last = c_.operand_count() - 1;
+  bool is_chunked() const { return c_.pairs && c_.pairs->chunked; }
+
+  // Sums of integers that are finished are added up in memory.
+  void start_totals() {
+    for (size_t k = 0; k < sums_.size(); ++k) {
+      totals_.push_back(b_.CreateAlloca(vector_));
+      b_.CreateStore(llvm::Constant::getNullValue(vector_), totals_.back());
+    }
+  }
+  void add_to_totals(const Active& active) {
+    for (size_t k = 0; k < sums_.size(); ++k) {
+      if (!active[k / static_cast<size_t>(shape_.vectors)]) continue;
+      Value* total = b_.CreateLoad(vector_, totals_[k]);
+      b_.CreateStore(b_.CreateFAdd(total, as_float(sums_[k])), totals_[k]);
+      sums_[k] = llvm::Constant::getNullValue(vector_);
+    }
+  }
+
+  Value* as_float(Value* sum) {
     llvm::Type* integers =
         llvm::FixedVectorType::get(b_.getInt32Ty(), static_cast<unsigned>(s_.lanes));
-    Value* x = b_.CreateSIToFP(b_.CreateBitCast(sum, integers), vector_);
+    return b_.CreateSIToFP(b_.CreateBitCast(sum, integers), vector_);
+  }
+
+  // A sum in units as the number that it stands for.
+  Value* in_units(Value* x, const Row& row, int v) {
+    const size_t last = c_.operand_count() - 1;
     return b_.CreateFMul(b_.CreateFMul(x, operand(last - 1, row, v)), operand(last, row, v));
   }
 
@@ -323,6 +349,9 @@ class TileEmitter {
     for (size_t r = 0; r < rows_.size(); ++r)
       for (int v = 0; v < shape_.vectors; ++v) {
         Value* x = sums_[r * static_cast<size_t>(shape_.vectors) + static_cast<size_t>(v)];
+        const size_t number = r * static_cast<size_t>(shape_.vectors) + static_cast<size_t>(v);
+        if (is_chunked()) x = b_.CreateLoad(vector_, totals_[number]);
+        else if (c_.has_units()) x = as_float(x);
         if (c_.has_units()) x = in_units(x, rows_[r], v);
         if (c_.epilogue)
           x = emit_epilogue(b_, *c_.epilogue, x, s_.lanes,
@@ -357,6 +386,7 @@ class TileEmitter {
   std::vector<int64_t> inner_flat_;  // entry k + 1: products for one index of axis k
   std::vector<Row> rows_;
   std::vector<Value*> sums_;         // by row and vector
+  std::vector<Value*> totals_;       // of finished sums of integers: where they are
   std::map<size_t, Limits> limits_;  // by window
   std::map<std::tuple<size_t, int64_t, int>, Value*> operands_;
 };

@@ -123,19 +123,27 @@ void RowRounding::round(const float* from, uint16_t* to, int64_t begin, int64_t 
   }
 }
 
-void RowRounding::set_share(int64_t share) {
-  share_ = share;
-  unit_length_ = codegen::unit_of(1, 0.001, padded_ * share);
+void RowRounding::set_sums(int64_t elements, int64_t rows) {
+  chunk_ = elements;
+  share_ = rows;
+  unit_length_ = codegen::unit_of(1, 0.001, chunk_ * share_);
 }
 
 float RowRounding::measure(const float* from, int64_t row) const {
-  const RowSize size = size_of_row(place(from, row), count_);
+  const float* x = place(from, row);
+  RowSize size{0, 0};
+  for (int64_t k = 0; k < count_; k += chunk_) {
+    const RowSize part = size_of_row(x + k, std::min(chunk_, count_ - k));
+    size.squares = part.squares <= size.squares ? size.squares : part.squares;  // a NaN stays
+    if (!(size.squares < HUGE_VALF)) return NAN;
+    size.largest = std::max(size.largest, part.largest);
+  }
   const float squares = size.squares * static_cast<float>(share_);
   if (squares > 1e-25F && squares < 1e30F)
     return std::max(std::sqrt(squares) * unit_length_, size.largest / 32767.0F);
   return codegen::unit_of(
       std::sqrt(static_cast<double>(size.squares) * static_cast<double>(share_)), size.largest,
-      padded_ * share_);
+      chunk_ * share_);
 }
 
 void RowRounding::divide(const float* from, uint16_t* to, int64_t row, float unit) const {
@@ -296,10 +304,10 @@ std::shared_ptr<const runtime::Kernel> make_pairs(const LibraryRequest& r, const
     kernel->set_packed(pack(*c, s, *r.constants[1], nullptr));
     return kernel;
   }
-  // Rows of the first operand, pixels, that a sum runs over.
-  if (!by_row && r.op == "conv")
-    rounding.set_share(std::max<int64_t>(form->contraction.reduction() / r.src[1].shape[1], 1));
-  else rounding.set_share(1);
+  // Rows of the first operand, pixels, that one sum of integers runs over.
+  const bool many = !by_row && r.op == "conv" && !c->pairs->chunked;
+  const int64_t taps = many ? form->contraction.reduction() / r.src[1].shape[1] : 1;
+  rounding.set_sums(c->pairs->parts > 1 ? 2 * c->chunk() : row, std::max<int64_t>(taps, 1));
   std::vector<float> units = codegen::column_units(*c, r.constants[1]->as<float>());
   if (!std::all_of(units.begin(), units.end(), [](float u) { return std::isfinite(u); }))
     return nullptr;

@@ -5,7 +5,8 @@
 // epilogues as those of f32. AMX is not used.
 //
 // Integers have the length of each row and column as their unit, such that no sum can overflow 32
-// bits: for 768 products they are seven times more exact than bf16, whose numbers have eight bits.
+// bits; sums of some 100 products are then added up in f32. They are some 15 times more exact than
+// bf16, whose numbers have eight bits.
 #pragma once
 
 #include <functional>
@@ -48,8 +49,9 @@ class RowRounding {
 
   /// To bf16, to nearest even; NaN stays NaN, what is too small for a normal number becomes 0.
   void round(const float* from, uint16_t* to, int64_t begin, int64_t end) const;
-  /// How many rows the sums run over whose integers divide() makes.
-  void set_share(int64_t share);
+  /// The sums of integers that divide() is for run over so many elements of a row, from a multiple
+  /// of that number on, and over so many rows.
+  void set_sums(int64_t elements, int64_t rows);
   /// The unit of a row; NaN when a number in it is not finite. REQUIRES: is_dense().
   float measure(const float* from, int64_t row) const;
   /// A row as integers in a unit. REQUIRES: is_dense(), the unit is a number.
@@ -64,8 +66,8 @@ class RowRounding {
   std::vector<Axis> outer_;
   std::vector<int64_t> strides_;
   int64_t rows_ = 1, count_ = 1, stride_ = 1, padded_ = 2;
-  int64_t share_ = 1;
-  float unit_length_ = 0;  ///< the unit of rows of length 1
+  int64_t chunk_ = 1, share_ = 1;
+  float unit_length_ = 0;  ///< the unit where the sums' numbers have length 1
 };
 
 }  // namespace tessera::backend::cpu

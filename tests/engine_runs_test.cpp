@@ -129,6 +129,23 @@ TEST(EngineRuns, may_overlap) {
     }
 }
 
+// Weights of a single row's product that lie in the third-level cache are visited back and forth.
+TEST(EngineRuns, have_the_same_bits_every_time) {
+  Builder b;
+  const Val x = b.input("x", {DType::f32, {1, 512}});
+  const Val h = b.op("tanh", {b.op("matmul", {x, b.constant(random({512, 2048}, 5))})});
+  b.output("y", b.op("softmax", {b.op("matmul", {h, b.constant(random({2048, 700}, 6))})},
+                     {{"axis", int64_t{-1}}}));
+  const ir::Graph graph = std::move(b).finish();
+  const std::vector<Tensor> inputs{random({1, 512}, 1)};
+  const Tensor expected = compile(graph, 1)->run(inputs)[0];
+  for (const int threads : {1, 2, 3}) {
+    const auto plan = compile(graph, threads);
+    for (int run = 0; run < 6; ++run)
+      EXPECT_TRUE(identical(plan->run(inputs)[0], expected)) << threads << " threads, run " << run;
+  }
+}
+
 // A graph that is given away does not keep weights that a kernel has packed.
 TEST(EngineRuns, packed_weights_are_let_go_of) {
   for (const Shape& shape : {Shape{500, 300}, Shape{300, 500, 3, 3}}) {

@@ -33,7 +33,7 @@ constexpr microseconds politeness{10};
 constexpr microseconds stall{200};
 // After a stall callers work alone: twice as long each time, half as long when all was well for
 // several times as long.
-constexpr milliseconds shortest_pause{4}, longest_pause{128};
+constexpr milliseconds shortest_pause{1}, longest_pause{128};
 constexpr int good_pauses = 4;
 
 constexpr int parts_per_thread = 4;

@@ -98,7 +98,9 @@ Replay replay(const ir::Graph& first, const ir::Graph& second, const std::string
   }
   search::OptimizeOptions searching;
   searching.disabled = parsed.disabled;
-  const rules::RuleSet rules = rules::load_rules(rules_folder(options));
+  rules::RuleSet rules = rules::load_rules(rules_folder(options));
+  if (std::filesystem::is_directory(learned_rules_folder(options)))
+    rules::add_rules(rules, learned_rules_folder(options));
   try {
     const ir::Graph reached = parsed.steps.empty() ? first
                                                    : rules::replay(first, parsed.steps, rules,

@@ -119,6 +119,10 @@ std::string rules_folder(const Options& options) {
   return options.rules_folder.empty() ? TESSERA_RULES_FOLDER : options.rules_folder;
 }
 
+std::string learned_rules_folder(const Options& options) {
+  return rules_folder(options) + "/learned";
+}
+
 void report_progress(const Options& options, const std::string& what) {
   if (options.progress) options.progress(what);
 }

@@ -19,7 +19,13 @@ constexpr double quick_budget_seconds = 5;
 constexpr double slower = 1.01;
 
 rules::RuleSet load_rules(const Options& options) {
-  rules::RuleSet rules = rules::load_rules(rules_folder(options));
+  rules::RuleSet rules;
+  if (options.proved_rules) {
+    rules::add_rules(rules, rules_folder(options), {.least = rules::Status::proved});
+    rules::add_rules(rules, learned_rules_folder(options), {.least = rules::Status::proved});
+  } else {
+    rules = rules::load_rules(rules_folder(options));
+  }
   for (const std::string& name : rules.left_out())
     warn(options, fmt::format("rule {} is left out: it has no valid certificate", name));
   return rules;

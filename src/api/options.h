@@ -32,8 +32,10 @@ struct Options {
   double budget_seconds = 60;            ///< for the search (measuring takes a little more)
   std::string rules_folder;              ///< empty: the rules Tessera was built with
   std::set<std::string> disabled_rules;  ///< names of rules and passes, or of families
-  bool exact = false;                    ///< only rewrites that keep every bit
-  std::map<std::string, int64_t> bind;   ///< sizes of symbolic dimensions
+  /// Only rules that are proved for all shapes, the learned ones included.
+  bool proved_rules = false;
+  bool exact = false;                   ///< only rewrites that keep every bit
+  std::map<std::string, int64_t> bind;  ///< sizes of symbolic dimensions
   /// Unknown operators become barriers: such a model can be rewritten and exported, not run.
   bool allow_barriers = false;
   bool fuse = true;
@@ -55,6 +57,8 @@ struct Options {
 int thread_count(const Options& options);
 /// options.rules_folder, or the folder of the rules that Tessera was built with.
 std::string rules_folder(const Options& options);
+/// Where the learned rules are.
+std::string learned_rules_folder(const Options& options);
 void report_progress(const Options& options, const std::string& what);
 void warn(const Options& options, const std::string& message);
 

@@ -32,6 +32,7 @@ struct ModelOptions {
   std::string tolerance = "real";
   std::vector<std::string> bind;
   std::vector<std::string> disabled;
+  std::string rules = "all";  ///< or "proved"
   std::string cache;
   std::string kernels;
   bool force_kernels = false;
@@ -45,7 +46,7 @@ struct ModelOptions {
   void add_kernels(CLI::App& app);  ///< --kernels --force-kernels
   void add_budget(CLI::App& app, const std::string& what);
   void add_tolerance(CLI::App& app);
-  void add_rules(CLI::App& app);  ///< --disable
+  void add_rules(CLI::App& app);  ///< --rules, --disable
   void add_no_optimize(CLI::App& app);
   void add_output(CLI::App& app);  ///< --json --quiet
 

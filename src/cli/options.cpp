@@ -91,6 +91,11 @@ void ModelOptions::add_tolerance(CLI::App& app) {
 }
 
 void ModelOptions::add_rules(CLI::App& app) {
+  app.add_option("--rules", rules,
+                 "which rules: all of those written by hand that have a "
+                 "certificate, or those proved for all shapes, written or learned")
+      ->check(CLI::IsMember({"all", "proved"}))
+      ->capture_default_str();
   app.add_option("--disable", disabled, "a rule not to use; may be repeated")
       ->type_name("RULE")
       ->allow_extra_args(false);
@@ -114,6 +119,7 @@ api::Options ModelOptions::options(Shell& shell) const {
   result.cache_folder = cache == "none" ? "" : cache;
   result.require_cache_hit = require_cache_hit;
   result.exact = tolerance == "exact";
+  result.proved_rules = rules == "proved";
   result.disabled_rules.insert(disabled.begin(), disabled.end());
   result.warn = [](const std::string& message) { note("warning: " + message); };
   if (!quiet) result.progress = [](const std::string& what) { show_progress(what); };

@@ -175,15 +175,19 @@ std::vector<Rule> read_rules(const std::string& folder) {
   return rules;
 }
 
-RuleSet load_rules(const std::string& folder, const LoadOptions& options) {
+void add_rules(RuleSet& set, const std::string& folder, const LoadOptions& options) {
   const Certificates certificates = read_certificates(folder);
-  RuleSet set;
   for (Rule& r : read_rules(folder)) {
     const auto at = certificates.find(certificate_hash(r).to_string());
     const Status status = at == certificates.end() ? Status::untested : at->second.status;
-    if (status != Status::untested || options.untested) set.add(std::move(r), status);
-    else set.leave_out(r.name);
+    if (status == Status::untested && !options.untested) set.leave_out(r.name);
+    else if (status >= options.least) set.add(std::move(r), status);
   }
+}
+
+RuleSet load_rules(const std::string& folder, const LoadOptions& options) {
+  RuleSet set;
+  add_rules(set, folder, options);
   return set;
 }
 

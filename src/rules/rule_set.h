@@ -32,7 +32,8 @@ struct Certificate {
 using Certificates = std::map<std::string, Certificate>;
 
 struct LoadOptions {
-  bool untested = false;  ///< also rules without a valid certificate
+  bool untested = false;            ///< also rules without a valid certificate
+  Status least = Status::untested;  ///< only rules of at least this status; others are passed over
 };
 
 class RuleSet {
@@ -64,6 +65,8 @@ Hash128 certificate_hash(const Rule& rule);
 /// Reads every `*.rules` file of a folder, in order of their names. Throws UserError naming file,
 /// line and column.
 RuleSet load_rules(const std::string& folder, const LoadOptions& options = {});
+/// Adds the rules of a folder to a set.
+void add_rules(RuleSet& set, const std::string& folder, const LoadOptions& options = {});
 /// The same for text in memory; nothing is left out.
 RuleSet parse_rules(std::string_view text, const std::string& family);
 

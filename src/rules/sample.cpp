@@ -175,8 +175,11 @@ class Instance {
       positive = s->positive && !chance(rule_.conditions.empty() ? 0 : 0.05);
     } else {
       shape = common_;
+      // All extents equal, and fewer axes: there what mixes up axes fits together.
+      if (square_ && !shape.empty()) shape.assign(shape.size(), shape.front());
+      if (chance(0.2)) shape.erase(shape.begin(), shape.begin() + rng_.integer(0, 1));
       const double kind = rng_.uniform();
-      if (kind < 0.15) shape.clear();
+      if (kind < 0.15 || shape.empty()) shape.clear();
       else if (kind < 0.3)
         shape[static_cast<size_t>(rng_.integer(0, static_cast<int64_t>(shape.size()) - 1))] = 1;
     }

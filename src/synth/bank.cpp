@@ -10,7 +10,7 @@
 #include "base/hash.h"
 #include "base/rng.h"
 #include "ops/registry.h"
-#include "synth/terms.h"
+#include "synth/term.h"
 
 namespace tessera::synth {
 namespace {

@@ -5,24 +5,23 @@
 #include <algorithm>
 #include <numeric>
 #include <set>
+#include <sstream>
 
 #include "base/check.h"
 #include "ops/registry.h"
 #include "ops/traits.h"
 #include "rules/sample.h"
 #include "synth/samples.h"
-#include "synth/terms.h"
 
 namespace tessera::synth {
 namespace {
 
-/// Which freedoms a form takes.
+/// Which freedoms a form takes. Conditions are searched for.
 struct Form {
-  bool parameters = true;   ///< equal parameters on both sides become variables
-  bool whole_sets = false;  ///< … whole sets of parameters at once
-  bool any_rank = true;     ///< no conditions on ranks
-  bool any_shape = true;    ///< no conditions on shapes either
-  bool drawn = false;       ///< random shapes, without a sample clause
+  bool parameters = true;              ///< equal parameters on both sides become variables
+  bool whole_sets = false;             ///< … whole sets of parameters at once, but for groups
+  bool drawn = false;                  ///< random shapes, without a sample clause
+  std::set<std::string> literal = {};  ///< parameters that stay out of whole sets
 };
 
 bool is_number(const Variable& v) {
@@ -67,27 +66,32 @@ PatternNode to_pattern(Sides& s, TermId id, const Form& form, bool left) {
   p.def = t.def;
   p.output = t.output;
   for (TermId a : t.args) p.args.push_back(to_pattern(s, a, form, left));
-  const ir::AttrMap attrs = s.pool.attrs(t);
-  // Groups are never among them: what merges or parts channels is false in general, and random
-  // instances show it too rarely.
-  const bool grouped = std::any_of(t.def->attrs.begin(), t.def->attrs.end(),
-                                   [](const ops::AttrDef& a) { return a.name == "group"; });
-  if (form.whole_sets && !grouped && t.def->attrs.size() > 2) {
-    const std::string key = t.def->name + attributes_text(attrs);
+  ir::AttrMap attrs = s.pool.attrs(t);
+  // Groups are a variable of their own: what merges or parts channels needs a condition on them.
+  const bool whole = form.whole_sets && t.def->attrs.size() > 2;
+  for (const ops::AttrDef& def : t.def->attrs)
+    if (whole && def.name == "group" && def.default_value)
+      attrs.try_emplace("group", *def.default_value);
+  ir::AttrMap rest = attrs;
+  for (const auto& [name, value] : attrs)
+    if (name == "group" || form.literal.contains(name)) rest.erase(name);
+  if (whole) {
+    const std::string key = t.def->name + attributes_text(rest);
     const auto it = s.rests.find(key);
-    if (left || it != s.rests.end()) {
+    if (left || it != s.rests.end())
       p.rest = left ? s.rests.try_emplace(key, static_cast<int>(s.rests.size())).first->second
                     : it->second;
-      return p;
-    }
   }
   const auto axis = attrs.find("axis");
+  std::optional<int> axis_parameter;
   for (const auto& [name, value] : attrs) {
+    if (p.rest >= 0 && rest.contains(name)) continue;
     ParameterSpec spec;
     spec.value = value;
     const std::string key = name + "=" + attribute_text(value);
-    const bool free_kind =
-        name == "axis" || name == "perm" || name == "axes" || name == "keepdims" || name == "sizes";
+    const bool free_kind = name == "axis" || name == "perm" || name == "axes" ||
+                           name == "keepdims" || name == "sizes" ||
+                           (name == "group" && p.rest >= 0);
     const bool known = form.parameters && s.parameters.contains(key);
     if (name == "sizes" && !left && !known && axis != attrs.end()) {
       const auto extents =
@@ -95,6 +99,8 @@ PatternNode to_pattern(Sides& s, TermId id, const Form& form, bool left) {
       if (extents) {
         spec.kind = ParameterSpec::Kind::extents;
         spec.extents = *extents;
+        for (auto& [variable, at] : spec.extents)
+          if (axis_parameter && at == std::get<int64_t>(axis->second)) at = -1 - *axis_parameter;
       }
     } else if (form.parameters && free_kind) {
       const auto it = s.parameters.find(key);
@@ -104,6 +110,7 @@ PatternNode to_pattern(Sides& s, TermId id, const Form& form, bool left) {
             left
                 ? s.parameters.try_emplace(key, static_cast<int>(s.parameters.size())).first->second
                 : it->second;
+        if (name == "axis") axis_parameter = spec.variable;
       }
     }
     p.parameters.emplace_back(name, std::move(spec));
@@ -116,11 +123,13 @@ bool has_rest(const PatternNode& p, int rest) {
                                        [&](const PatternNode& a) { return has_rest(a, rest); });
 }
 
-// Elementwise operands of one shape stay of one shape: otherwise broadcasting comes in.
-void require_equal_shapes(Sides& s, PatternNode& p, TermId id, LearnedRule& rule) {
+using ShapePairs = std::vector<std::pair<int, int>>;
+
+// Elementwise operands of one shape, which broadcasting would make differ.
+void find_equal_shapes(Sides& s, PatternNode& p, TermId id, ShapePairs& known) {
   const Term t = s.pool.term(id);
   if (!t.def) return;
-  for (size_t k = 0; k < p.args.size(); ++k) require_equal_shapes(s, p.args[k], t.args[k], rule);
+  for (size_t k = 0; k < p.args.size(); ++k) find_equal_shapes(s, p.args[k], t.args[k], known);
   if (p.args.size() != 2 || !is_pointwise(*t.def, 2)) return;
   const auto which = [&](PatternNode& a) -> std::optional<int> {
     if (a.number) return {};
@@ -133,7 +142,6 @@ void require_equal_shapes(Sides& s, PatternNode& p, TermId id, LearnedRule& rule
   if (t.args[0] == t.args[1] || x.type.shape != y.type.shape) return;
   const auto a = which(p.args[0]), b = which(p.args[1]);
   if (!a || !b) return;
-  auto& known = rule.conditions.equal_shapes;
   const std::pair condition(*a, *b);
   if (std::find(known.begin(), known.end(), condition) == known.end()) known.push_back(condition);
 }
@@ -143,10 +151,17 @@ std::vector<int> sorted(std::vector<int> v) {
   return v;
 }
 
-std::optional<LearnedRule> make_form(TermPool& pool, std::span<const Equation> equations,
-                                     const Form& form) {
-  Sides s{pool, {}, {}, {}, 0};
+// A rule without conditions, and the pairs of shapes that could be among them.
+struct Draft {
   LearnedRule rule;
+  ShapePairs shapes;
+};
+
+std::optional<Draft> make_draft(TermPool& pool, std::span<const Equation> equations,
+                                const Form& form) {
+  Sides s{pool, {}, {}, {}, 0};
+  Draft draft;
+  LearnedRule& rule = draft.rule;
   rule.left_term = equations[0].left;
   rule.right_term = equations[0].right;
   const bool pair = equations.size() > 1;
@@ -156,61 +171,90 @@ std::optional<LearnedRule> make_form(TermPool& pool, std::span<const Equation> e
   rule.right = to_pattern(s, equations[0].right, form, false);
   if (pair) rule.second_right = to_pattern(s, equations[1].right, form, false);
   if (s.numbering.size() > left_variables || !rule.left.def) return {};
+  if (form.whole_sets && s.rests.empty()) return {};
   // Parameters of a whole set do not vanish.
   for (const auto& [key, number] : s.rests)
     if (!has_rest(rule.right, number) && !(pair && has_rest(*rule.second_right, number))) return {};
   rule.types.resize(s.numbering.size());
   for (const auto& [own, number] : s.numbering)
     rule.types[static_cast<size_t>(number)] = pool.variables()[static_cast<size_t>(own)].type;
-  // Scalars stay scalars: the samples have nothing else to say about them.
-  for (size_t k = 0; k < rule.types.size(); ++k)
-    if (!form.any_rank || (!form.drawn && rule.types[k].rank() == 0))
-      rule.conditions.ranks.emplace_back(static_cast<int>(k), rule.types[k].rank());
-  if (!form.any_shape) {
-    require_equal_shapes(s, rule.left, equations[0].left, rule);
-    if (pair) require_equal_shapes(s, *rule.second_left, equations[1].left, rule);
-  }
+  find_equal_shapes(s, rule.left, equations[0].left, draft.shapes);
+  if (pair) find_equal_shapes(s, *rule.second_left, equations[1].left, draft.shapes);
   const SampleWriter writer(s, equations);
-  rule.adverse = writer.adverse(form.any_rank, form.any_rank && !form.drawn);
+  rule.adverse = writer.adverse(!form.whole_sets, !form.drawn);
   if (!form.drawn) {
     rule.samples = {writer.free(Extension::none), writer.found()};
-    if (form.any_rank) {
+    if (!form.whole_sets) {
       rule.samples.push_back(writer.free(Extension::leading));
       rule.samples.push_back(writer.free(Extension::trailing));
+    } else {
+      writer.add_grouped(rule.samples, true);
     }
   }
   rule.name = "candidate";
-  return rule;
+  return draft;
 }
 
-// Whether random instances agree: some on the rule's own samples, those with an axis more when it
-// names no rank, the adverse ones, and at last many.
-bool holds_on_samples(LearnedRule& rule, int instances) {
-  const auto check = [&](const std::vector<std::string>& samples, int count, int attempts) {
-    LearnedRule other = rule;
-    other.samples = samples;
-    const rules::Rule parsed = rules::parse_rule(other.text(), "learned", 1);
-    return rules::check_rule(parsed, {.instances = count, .attempts = attempts, .seed = 11});
-  };
-  const auto differs = [](const rules::SampleReport& r) {
-    return !r.ok && r.message.find("differ") != std::string::npos;
-  };
-  constexpr int few = 12;
-  try {
-    const auto first = check(rule.samples, few, 40 * few);
-    if (!first.ok || first.instances < few) return false;
-    if (rule.samples.size() == 4) {
-      const auto larger = check({rule.samples[2], rule.samples[3]}, few / 2, 20 * few);
-      if (!larger.ok || larger.instances < few / 2) return false;
+bool mentions(const std::string& text, const std::string& variable) {
+  for (size_t at = text.find(variable); at != std::string::npos; at = text.find(variable, at + 1))
+    if (at + variable.size() == text.size() || !std::isdigit(text[at + variable.size()]))
+      return true;
+  return false;
+}
+
+void make_literal(PatternNode& p, int parameter) {
+  for (auto& [name, spec] : p.parameters)
+    if (spec.kind == ParameterSpec::Kind::variable && spec.variable == parameter)
+      spec.kind = ParameterSpec::Kind::literal;
+  for (PatternNode& a : p.args) make_literal(a, parameter);
+}
+
+void strip_names(PatternNode& p, const std::vector<Condition>& conditions) {
+  const std::string name = fmt::format("?t{}", p.name + 1);
+  if (p.name >= 0 && std::none_of(conditions.begin(), conditions.end(),
+                                  [&](const Condition& c) { return mentions(c.text, name); }))
+    p.name = -1;
+  for (PatternNode& a : p.args) strip_names(a, conditions);
+}
+
+void for_sides(LearnedRule& rule, const std::function<void(PatternNode&)>& each) {
+  each(rule.left);
+  each(rule.right);
+  if (rule.second_left) each(*rule.second_left);
+  if (rule.second_right) each(*rule.second_right);
+}
+
+// A parameter that a condition fixes, and nothing else mentions, is written as its value.
+void inline_parameters(LearnedRule& rule) {
+  for (size_t k = rule.conditions.size(); k-- > 0;) {
+    const int parameter = rule.conditions[k].parameter;
+    if (parameter < 0) continue;
+    LearnedRule without = rule;
+    without.conditions.erase(without.conditions.begin() + static_cast<long>(k));
+    for_sides(without, [&](PatternNode& p) { make_literal(p, parameter); });
+    const std::string name = fmt::format("?p{}", parameter + 1);
+    if (mentions(without.statement(), name)) continue;
+    for (std::string& sample : without.samples) {
+      const size_t from = sample.find(" " + name + "=");
+      if (from != std::string::npos) sample.erase(from, sample.find(" ?", from + 1) - from);
     }
-    const int clauses = static_cast<int>(rule.adverse.size());
-    if (clauses > 0 && differs(check(rule.adverse, 3 * clauses, 6 * clauses))) return false;
-    const auto last = check(rule.samples, instances, 6 * instances);
-    rule.instances = last.instances;
-    return !differs(last);
-  } catch (const UserError&) {
-    return false;  // the rule language does not accept it
+    rule = std::move(without);
   }
+}
+
+// The draft under conditions, with the clauses that have instances there.
+LearnedRule finished(const LearnedRule& draft, const std::vector<Condition>& candidates,
+                     ConditionSet set, const std::vector<size_t>& clauses) {
+  LearnedRule rule = draft;
+  for (size_t k = 0; k < candidates.size(); ++k)
+    if (set >> k & 1) rule.conditions.push_back(candidates[k]);
+  if (!draft.samples.empty()) {
+    rule.samples.clear();
+    for (const size_t k : clauses) rule.samples.push_back(draft.samples[k]);
+  }
+  for_sides(rule, [&](PatternNode& p) { strip_names(p, rule.conditions); });
+  inline_parameters(rule);
+  return rule;
 }
 
 // Instances of convolutions cost a thousand times more than those of sums.
@@ -279,47 +323,105 @@ std::optional<LearnedRule> Generalizer::most_general(std::span<const Equation> e
     agnostic = agnostic && shape_agnostic(pool_, e.left) && shape_agnostic(pool_, e.right);
     exact = exact && may_be_exact(pool_, e);
   }
-  const int instances = instances_for(pool_, equations, instances_);
   std::vector<Form> forms;
-  if (agnostic && equations.size() == 1) {
-    forms.push_back({.any_rank = true, .any_shape = true, .drawn = true});
-    forms.push_back({.any_rank = true, .any_shape = false, .drawn = true});
-  }
-  forms.push_back({.any_rank = true, .any_shape = false});
-  forms.push_back({.whole_sets = true, .any_rank = false, .any_shape = false});
-  forms.push_back({.any_rank = false, .any_shape = false});
-  forms.push_back({.parameters = false, .any_rank = false, .any_shape = false});
+  if (agnostic && equations.size() == 1) forms.push_back({.drawn = true});
+  forms.push_back({.whole_sets = true});
+  for (const char* name : {"pads", "strides", "dilations"})
+    forms.push_back({.whole_sets = true, .literal = {name}});
+  forms.push_back({});
+  forms.push_back({.parameters = false});
   for (const Form& form : forms) {
-    auto rule = make_form(pool_, equations, form);
-    if (!rule) continue;
+    auto draft = make_draft(pool_, equations, form);
+    if (!draft) continue;
     // A bare variable on the right has no operator to match from.
-    const bool reversible = same_variables && rule->right.def && !rule->second_left;
+    const bool reversible = same_variables && draft->rule.right.def && !draft->rule.second_left;
     for (const bool both : {true, false}) {
       if (both && !reversible) continue;
-      rule->both_ways = both;
-      if (exact && passes(*rule, true, instances)) return rule;
-      if (passes(*rule, false, instances)) return rule;
+      draft->rule.both_ways = both;
+      for (const bool bits : {true, false}) {
+        if (bits && !exact) continue;
+        draft->rule.exact = bits;
+        if (auto rule = under_conditions(draft->rule, draft->shapes)) return rule;
+      }
     }
   }
   return {};
 }
 
-bool Generalizer::passes(LearnedRule& rule, bool exact, int instances) {
-  rule.exact = exact;
-  const std::string statement = rule.identity();
-  if (banned_.contains(statement)) return false;
-  if (const auto it = passed_.find(statement); it != passed_.end()) {
-    rule.instances = it->second;
-    return true;
+const std::vector<Generalizer::Choice>& Generalizer::choices(
+    const LearnedRule& draft, const std::vector<Condition>& candidates, int round) {
+  std::string key = fmt::format("{} {}", round, draft.identity());
+  for (const Condition& c : candidates) key += c.text;
+  const auto [it, added] = choices_.try_emplace(key);
+  if (!added) return it->second;
+  try {
+    // Where a rule fell that earlier evidence spoke for, more of it is asked for.
+    const Evidence evidence(draft, candidates, instances_ * round,
+                            static_cast<uint64_t>(10 + round));
+    constexpr size_t most_sets = 6;
+    constexpr int few = 12;
+    for (const ConditionSet set : evidence.sufficient(most_sets)) {
+      Choice choice{set, evidence.supporting(set), evidence.clauses(set)};
+      if (choice.instances >= few && (draft.samples.empty() || !choice.clauses.empty()))
+        it->second.push_back(std::move(choice));
+    }
+  } catch (const UserError&) {
+    // The rule language does not accept it.
   }
-  const std::string text = rule.text();
-  if (failed_.contains(text)) return false;
-  if (!holds_on_samples(rule, instances)) {
-    failed_.insert(text);
-    return false;
+  news_ += fmt::format("choices {}\n{}\n", it->second.size(), key);
+  for (const Choice& c : it->second) {
+    news_ += fmt::format("{} {} {}", c.set, c.instances, c.clauses.size());
+    for (const size_t k : c.clauses) news_ += fmt::format(" {}", k);
+    news_ += "\n";
   }
-  passed_[statement] = rule.instances;
-  return true;
+  return it->second;
+}
+
+void Generalizer::learn(const std::string& news) {
+  std::istringstream in(news);
+  for (std::string word, key; in >> word;) {
+    int count = 0;
+    in >> count;
+    in.ignore();
+    std::getline(in, key);
+    if (word == "confirmed") {
+      confirmed_[key] = count;
+    } else if (word == "banned") {
+      banned_.insert(key);
+    } else {
+      std::vector<Choice> known(static_cast<size_t>(count));
+      for (Choice& c : known) {
+        size_t clauses = 0;
+        in >> c.set >> c.instances >> clauses;
+        c.clauses.resize(clauses);
+        for (size_t& k : c.clauses) in >> k;
+      }
+      choices_.try_emplace(key, std::move(known));
+    }
+  }
+}
+
+std::optional<LearnedRule> Generalizer::under_conditions(
+    const LearnedRule& draft, const std::vector<std::pair<int, int>>& shapes) {
+  const std::vector<Condition> candidates = candidate_conditions(draft, shapes);
+  constexpr int rounds = 2;
+  for (int round = 1; round <= rounds; ++round)
+    for (const Choice& choice : choices(draft, candidates, round)) {
+      LearnedRule rule = finished(draft, candidates, choice.set, choice.clauses);
+      rule.instances = choice.instances;
+      if (!banned_.contains(rule.identity())) return rule;
+      if (round < rounds) break;
+    }
+  return {};
+}
+
+void Generalizer::ban(const LearnedRule& rule, bool backward) {
+  ++refuted_[std::minmax(rule.left_term, rule.right_term)];
+  banned_.insert(rule.identity());
+  if (backward || !rule.both_ways) return;
+  LearnedRule forward = rule;
+  forward.both_ways = false;
+  banned_.insert(forward.identity());
 }
 
 bool Generalizer::confirm(LearnedRule& rule, int instances) {
@@ -333,15 +435,18 @@ bool Generalizer::confirm(LearnedRule& rule, int instances) {
   const auto report =
       rules::check_rule(parsed, {.instances = count, .attempts = 8 * count, .seed = 4711});
   rule.instances = report.instances;
-  if (report.ok) {
-    confirmed_[rule.identity()] = rule.instances;
-    return true;
-  }
-  ban(rule);
-  return false;
+  news_ += fmt::format("{} {}\n{}\n", report.ok ? "confirmed" : "banned", rule.instances,
+                       rule.identity());
+  if (report.ok) confirmed_[rule.identity()] = rule.instances;
+  else banned_.insert(rule.identity());
+  return report.ok;
 }
 
 std::optional<LearnedRule> Generalizer::one(const Equation& equation) {
+  // What fell in several forms is an accident of its shapes.
+  constexpr int most_forms = 4;
+  const auto fallen = refuted_.find(std::minmax(equation.left, equation.right));
+  if (fallen != refuted_.end() && fallen->second >= most_forms) return {};
   Equation e = equation;
   const auto left = sorted(pool_.variables_of(e.left)), right = sorted(pool_.variables_of(e.right));
   if (!std::includes(left.begin(), left.end(), right.begin(), right.end())) {

@@ -10,8 +10,12 @@
 namespace tessera::synth {
 namespace {
 
-Judgement refuted(Judgement::By by, std::string counterexample) {
-  return {.refuted = by, .counterexample = std::move(counterexample), .certificate = {}};
+Judgement refuted(Judgement::By by, bool backward, std::string counterexample) {
+  Judgement j;
+  j.refuted = by;
+  j.backward = backward;
+  j.counterexample = std::move(counterexample);
+  return j;
 }
 
 Judgement tested(int instances) {
@@ -28,20 +32,23 @@ Judgement judge_one(const LearnedRule& learned, const JudgeOptions& options) {
   if (rule.both_ways) directions.push_back(rule.reversed());
   for (const rules::Rule& direction : directions) {
     const corpus::SoundnessReport r = corpus::check_soundness(direction, strange);
-    if (!r.failure.empty()) return refuted(Judgement::By::instances, r.failure);
+    if (!r.failure.empty()) {
+      const bool backward = &direction != &directions[0];
+      return refuted(Judgement::By::instances, backward, r.failure);
+    }
     instances += r.instances;
   }
   const prove::Verdict verdict = prove::prove_both_ways(rule);
   if (verdict.kind == prove::Verdict::Kind::refuted)
-    return refuted(Judgement::By::prover, verdict.reason);
+    return refuted(Judgement::By::prover, verdict.reason.starts_with("reversed: "), verdict.reason);
   Judgement result = tested(instances);
   if (auto certificate = prove::certificate_of(verdict)) result.certificate = *certificate;
   return result;
 }
 
-// "WHO STATUS\nTEXT", by number.
+// "WHO BACKWARD STATUS\nTEXT", by number.
 std::string to_text(const Judgement& j) {
-  return fmt::format("{} {}\n{}", static_cast<int>(j.refuted),
+  return fmt::format("{} {} {}\n{}", static_cast<int>(j.refuted), static_cast<int>(j.backward),
                      static_cast<int>(j.certificate.status),
                      j.refuted == Judgement::By::nobody ? j.certificate.detail : j.counterexample);
 }
@@ -49,8 +56,9 @@ std::string to_text(const Judgement& j) {
 Judgement from_text(const std::string& text) {
   Judgement j;
   j.refuted = static_cast<Judgement::By>(text.at(0) - '0');
-  j.certificate.status = static_cast<rules::Status>(text.at(2) - '0');
-  (j.refuted == Judgement::By::nobody ? j.certificate.detail : j.counterexample) = text.substr(4);
+  j.backward = text.at(2) == '1';
+  j.certificate.status = static_cast<rules::Status>(text.at(4) - '0');
+  (j.refuted == Judgement::By::nobody ? j.certificate.detail : j.counterexample) = text.substr(6);
   return j;
 }
 

@@ -16,6 +16,7 @@ namespace tessera::synth {
 struct Judgement {
   enum class By : uint8_t { nobody, instances, prover };
   By refuted = By::nobody;
+  bool backward = false;           ///< it is the direction from right to left that is refuted
   std::string counterexample;      ///< of a refuted rule
   rules::Certificate certificate;  ///< of any other; its name is left open
 };

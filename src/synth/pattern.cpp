@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "base/check.h"
-#include "synth/terms.h"
 
 namespace tessera::synth {
 namespace {
@@ -100,8 +99,8 @@ std::string pattern_text(const PatternNode& p) {
     if (spec.kind == ParameterSpec::Kind::variable) value = fmt::format("?p{}", spec.variable + 1);
     if (spec.kind == ParameterSpec::Kind::extents) {
       for (const auto& [variable, axis] : spec.extents)
-        value +=
-            fmt::format("{}(dim ?{} {})", value.empty() ? "" : ", ", variable_name(variable), axis);
+        value += fmt::format("{}(dim ?{} {})", value.empty() ? "" : ", ", variable_name(variable),
+                             axis < 0 ? fmt::format("?p{}", -axis) : std::to_string(axis));
       value = "{" + value + "}";
     }
     parameters += (parameters.empty() ? "" : ", ") + name + "=" + value;
@@ -111,6 +110,14 @@ std::string pattern_text(const PatternNode& p) {
   s += "(" + p.def->name + (parameters.empty() ? "" : "[" + parameters + "]");
   for (const PatternNode& a : p.args) s += " " + pattern_text(a);
   return s + ")" + (p.output > 0 ? fmt::format(".{}", p.output) : "");
+}
+
+// An axis, or what the parameter that it names is bound to.
+std::optional<int64_t> fixed_axis(const Match& match, int axis) {
+  if (axis >= 0) return axis;
+  const auto it = match.parameters.find(-1 - axis);
+  const auto* value = it == match.parameters.end() ? nullptr : std::get_if<int64_t>(&it->second);
+  return value ? std::optional<int64_t>(*value) : std::nullopt;
 }
 
 }  // namespace
@@ -145,8 +152,9 @@ std::optional<TermId> build_pattern(TermPool& pool, const PatternNode& p, const 
       ir::Dims dims;
       for (const auto& [variable, axis] : spec.extents) {
         const auto bound = match.variables[static_cast<size_t>(variable)];
-        if (!bound || pool.term(*bound).type.rank() <= axis) return {};
-        dims.push_back(pool.term(*bound).type.shape[static_cast<size_t>(axis)]);
+        const auto at = fixed_axis(match, axis);
+        if (!bound || !at || *at < 0 || pool.term(*bound).type.rank() <= *at) return {};
+        dims.push_back(pool.term(*bound).type.shape[static_cast<size_t>(*at)]);
       }
       attrs[name] = dims;
     }
@@ -160,40 +168,19 @@ std::optional<TermId> build_pattern(TermPool& pool, const PatternNode& p, const 
   return pool.apply(*p.def, attrs, p.output, std::move(args));
 }
 
-bool holds(const TermPool& pool, const Conditions& conditions, const Match& match) {
-  for (const auto& [variable, rank] : conditions.ranks) {
-    const auto bound = match.variables[static_cast<size_t>(variable)];
-    if (bound && pool.term(*bound).type.rank() != rank) return false;
-  }
-  const auto shape = [&](int which) -> const ir::Dims* {
-    if (which < 0) {
-      const auto it = match.nodes.find(-1 - which);
-      return it == match.nodes.end() ? nullptr : &pool.term(it->second).type.shape;
-    }
-    const auto bound = match.variables[static_cast<size_t>(which)];
-    return bound ? &pool.term(*bound).type.shape : nullptr;
-  };
-  for (const auto& [a, b] : conditions.equal_shapes) {
-    const ir::Dims *x = shape(a), *y = shape(b);
-    if (x && y && *x != *y) return false;
-  }
-  return true;
+bool holds(const TermPool& pool, std::span<const Condition> conditions, const Match& match) {
+  return std::all_of(conditions.begin(), conditions.end(),
+                     [&](const Condition& c) { return c.holds(pool, match); });
 }
 
 std::string LearnedRule::statement() const {
-  const auto of = [](int which) {
-    return which < 0 ? fmt::format("?t{}", -which) : "?" + variable_name(which);
-  };
   const auto side = [](const PatternNode& p, const std::optional<PatternNode>& second) {
     return pattern_text(p) + (second ? " & " + pattern_text(*second) : "");
   };
   std::string s =
       side(left, second_left) + (both_ways ? " <=> " : " => ") + side(right, second_right);
   if (!conditions.empty()) s += " if";
-  for (const auto& [variable, rank] : conditions.ranks)
-    s += fmt::format(" (= (rank ?{}) {})", variable_name(variable), rank);
-  for (const auto& [a, b] : conditions.equal_shapes)
-    s += fmt::format(" (= (shape {}) (shape {}))", of(a), of(b));
+  for (const Condition& c : conditions) s += " " + c.text;
   return s;
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "synth/condition.h"
 #include "synth/term.h"
 
 namespace tessera::synth {
@@ -18,7 +19,7 @@ struct ParameterSpec {
   Kind kind = Kind::literal;
   ir::AttrValue value;  ///< of a literal; of the others as it was in the instance
   int variable = -1;
-  /// The list of (dim ?variable axis).
+  /// The list of (dim ?variable axis); an axis below 0 is what parameter −1 − axis says.
   std::vector<std::pair<int, int>> extents = {};
 };
 
@@ -33,20 +34,12 @@ struct PatternNode {
   std::vector<PatternNode> args = {};
 };
 
-/// Where a rule holds.
-struct Conditions {
-  std::vector<std::pair<int, int>> ranks;  ///< (variable, rank)
-  /// Pairs of variables (≥ 0) or node names (−1 − name) of one shape.
-  std::vector<std::pair<int, int>> equal_shapes;
-  bool empty() const { return ranks.empty() && equal_shapes.empty(); }
-};
-
 struct LearnedRule {
   std::string name;
   PatternNode left, right;
   /// A second pattern that is replaced at once, and what by: `P & Q => R & S`.
   std::optional<PatternNode> second_left, second_right;
-  Conditions conditions;
+  std::vector<Condition> conditions;
   std::vector<ir::ValueType> types;  ///< of the variables, in the instance it was learned from
   std::vector<std::string> samples;  ///< clauses, without "on"
   std::vector<std::string> adverse;  ///< clauses to refute it with; not printed
@@ -74,7 +67,7 @@ bool match_pattern(const TermPool& pool, const PatternNode& pattern, TermId term
                    const std::function<bool(const Match&)>& found);
 /// The pattern's term under a match; nothing if it is not legal or a variable is unbound.
 std::optional<TermId> build_pattern(TermPool& pool, const PatternNode& pattern, const Match& match);
-bool holds(const TermPool& pool, const Conditions& conditions, const Match& match);
+bool holds(const TermPool& pool, std::span<const Condition> conditions, const Match& match);
 
 std::string variable_name(int variable);
 

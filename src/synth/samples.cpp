@@ -4,7 +4,6 @@
 
 #include "base/check.h"
 #include "ops/registry.h"
-#include "synth/terms.h"
 
 namespace tessera::synth {
 
@@ -110,7 +109,7 @@ std::vector<std::string> SampleWriter::adverse(bool any_rank, bool own_ranks) co
         }
       }
     }
-  add_grouped(clauses);
+  add_grouped(clauses, false);
   // Without conditions on ranks each tensor alone may have an axis more or less.
   for (size_t k = 0; own_ranks && k < variables_.size(); ++k)
     for (const int change : {-1, 1})
@@ -119,22 +118,21 @@ std::vector<std::string> SampleWriter::adverse(bool any_rank, bool own_ranks) co
   return clauses;
 }
 
-void SampleWriter::add_grouped(std::vector<std::string>& clauses) const {
-  for (const auto& [key, number] : s_.rests) {
-    const ops::OpDef& def = ops::registry().get(key.substr(0, key.find('[')));
-    const bool has_group = std::any_of(def.attrs.begin(), def.attrs.end(),
-                                       [](const ops::AttrDef& a) { return a.name == "group"; });
-    if (!has_group) continue;
+void SampleWriter::add_grouped(std::vector<std::string>& clauses, bool once) const {
+  for (const auto& [key, number] : s_.parameters) {
+    if (!key.starts_with("group=")) continue;
     std::string tensors;
     for (size_t k = 0; k < variables_.size(); ++k)
       tensors += (k == 0 ? "?" : " ?") + variable_name(static_cast<int>(k)) + "[" +
                  grouped_->dims(variables_[k]) + "]";
-    const std::string group = fmt::format(" ?q{}.group=2", number + 1);
-    clauses.push_back(tensors + parameters(false, Extension::none) + group + rests());
-    clauses.push_back(tensors + parameters(false, Extension::none) + group);
+    clauses.push_back(tensors + parameters(false, Extension::none, number, "2") + rests());
+    if (once) continue;
+    clauses.push_back(tensors + parameters(false, Extension::none, number, "2"));
     for (const auto& [parameter, p] : s_.parameters)
       for (const std::string& value : alternatives(parameter.substr(0, parameter.find('='))))
-        clauses.push_back(tensors + parameters(false, Extension::none, p, value) + group + rests());
+        if (p != number)
+          clauses.push_back(tensors + parameters(false, Extension::none, p, value) +
+                            fmt::format(" ?p{}=2", number + 1) + rests());
   }
 }
 

@@ -138,6 +138,9 @@ class SampleWriter {
   /// wrong parameters often fit. Only to refute with. `any_rank`: with an axis more, too;
   /// `own_ranks`: in one tensor alone.
   std::vector<std::string> adverse(bool any_rank, bool own_ranks) const;
+  /// Two groups: the images have twice the channels of the weights. `once`: a clause that may be
+  /// the rule's own, and no others to refute it with.
+  void add_grouped(std::vector<std::string>& clauses, bool once) const;
   /// The shapes of the equation.
   std::string found() const {
     std::string text;
@@ -150,8 +153,6 @@ class SampleWriter {
   }
 
  private:
-  // Two groups: the images have twice the channels of the weights.
-  void add_grouped(std::vector<std::string>& clauses) const;
   const ir::Dims& shape(size_t k) const {
     return s_.pool.variables()[static_cast<size_t>(variables_[k])].type.shape;
   }
@@ -204,6 +205,7 @@ class SampleWriter {
     if (parameter == "axis") return {"0", "1", "2"};
     if (parameter == "axes") return {"{0}", "{1}", "{2}", "{0, 1}"};
     if (parameter == "keepdims") return {"0", "1"};
+    if (parameter == "group") return {"1", "2", "3"};
     if (parameter == "perm") return {"{1, 0}", "{0, 2, 1}", "{1, 0, 2}", "{2, 0, 1}", "{1, 2, 0}"};
     if (parameter == "sizes") return {"{1, 2}", "{2, 1}", "{2, 2}", "{1, 3}"};
     return {};

@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <deque>
 #include <set>
+#include <sstream>
 
 #include "base/check.h"
+#include "base/processes.h"
 #include "synth/candidates.h"
 
 namespace tessera::synth {
@@ -36,7 +38,7 @@ class Pipeline {
     while (true) {
       test();
       // Refuted rules must not stand for what they derive, so all is decided again without them.
-      if (options_.test_all && !judge_all(pointers(rules_))) continue;
+      if (options_.test_all && judge_all(pointers(rules_)) < rules_.size()) continue;
       derive();
       if (confirm()) break;
     }
@@ -89,10 +91,17 @@ class Pipeline {
 
   std::vector<Equation> prune();
   void order(const std::vector<Equation>& equations);
+  enum class Outcome : uint8_t { open, derivable, refused, known, rule };
   void test();
+  size_t look_ahead(size_t from);
+  bool look_at(const Equation& equation);
+  Outcome test_one(const Equation& equation);
+  size_t count(Outcome outcome) const {
+    return static_cast<size_t>(std::count(outcomes_.begin(), outcomes_.end(), outcome));
+  }
   void derive();
   bool confirm();
-  bool judge_all(const std::vector<LearnedRule*>& rules);
+  size_t judge_all(const std::vector<LearnedRule*>& rules);
   void keep(LearnedRule rule);
   void report();
   void merge_outputs(const std::vector<Equation>& equations);
@@ -110,7 +119,8 @@ class Pipeline {
   std::vector<Equation> ordered_;
   std::map<std::string, Judgement> judged_;  // by statement and mode
   size_t refuted_by_instances_ = 0, refuted_by_prover_ = 0;
-  size_t refused_ = 0, derivable_ = 0;
+  std::vector<Outcome> outcomes_;     // of the ordered equations
+  std::set<std::string> statements_;  // of the rules
 };
 
 std::vector<Equation> Pipeline::prune() {
@@ -186,35 +196,96 @@ void Pipeline::order(const std::vector<Equation>& equations) {
   for (const auto& key : keys) ordered_.push_back(equations[std::get<3>(key)]);
 }
 
+// What an equation becomes, smaller ones first. Rules are judged in batches: if one is refuted, all
+// is decided again from its equation on, since it may have stood for what it derives.
 void Pipeline::test() {
   rules_.clear();
+  statements_.clear();
   base_.clear();
   for (const LearnedRule& rule : known_)
     if (!rule.second_left) base_.add(rule);
-  refused_ = derivable_ = 0;
-  std::set<std::string> statements;
-  size_t done = 0;
-  for (const Equation& e : ordered_) {
-    if (++done % 50 == 0)
-      progress(fmt::format("generalizing and testing: {} of {}, {} rules", done, ordered_.size(),
-                           rules_.size()));
-    if (!options_.test_all && base_.derives(e, options_.limits)) {
-      ++derivable_;
+  outcomes_.assign(ordered_.size(), Outcome::open);
+  constexpr size_t batch = 64;
+  size_t judged = 0, ahead = 0;
+  std::vector<size_t> places;  // of the rules
+  for (size_t k = 0; k < ordered_.size() || judged < rules_.size();) {
+    if (k < ordered_.size()) {
+      if (k % 50 == 0)
+        progress(fmt::format("generalizing and testing: {} of {}, {} rules", k, ordered_.size(),
+                             rules_.size()));
+      if (k >= ahead) ahead = look_ahead(k);
+      // What was derivable before more rules were known still is.
+      if (outcomes_[k] != Outcome::derivable) outcomes_[k] = test_one(ordered_[k]);
+      if (outcomes_[k] == Outcome::rule) places.push_back(k);
+      ++k;
+    }
+    if (options_.test_all || (k < ordered_.size() && rules_.size() < judged + batch)) {
+      if (options_.test_all && k == ordered_.size()) break;
       continue;
     }
-    auto rule = generalizer_.one(e);
-    // What others will be derived from must stand many instances; a form that falls is not tried
-    // again.
-    while (!options_.test_all && rule && !generalizer_.confirm(*rule, options_.kept_instances))
-      rule = generalizer_.one(e);
-    if (!rule) {
-      ++refused_;
-      continue;
+    std::vector<LearnedRule*> fresh;
+    for (size_t r = judged; r < rules_.size(); ++r) fresh.push_back(&rules_[r]);
+    const size_t good = judge_all(fresh);
+    judged += good;
+    if (good == fresh.size()) continue;
+    k = ahead = places[judged];
+    std::fill(outcomes_.begin() + static_cast<long>(k), outcomes_.end(), Outcome::open);
+    while (rules_.size() > judged) {
+      base_.remove(rules_.back());
+      statements_.erase(rules_.back().statement());
+      rules_.pop_back();
     }
-    if (!statements.insert(rule->statement()).second) continue;
-    rules_.push_back(std::move(*rule));
-    if (!options_.test_all) base_.add(rules_.back());
+    places.resize(judged);
   }
+}
+
+// The next equations in several processes: those that are derivable already, and what else takes
+// time. Returns where it ended. The outcome depends on the stride but not on the processes.
+size_t Pipeline::look_ahead(size_t from) {
+  constexpr size_t stride = 128;
+  const size_t to = std::min(from + stride, ordered_.size());
+  const auto parts = static_cast<size_t>(std::max(1, options_.judge.processes));
+  const auto job = [&](size_t part) {
+    std::string derivable;
+    (void)generalizer_.take_news();
+    for (size_t k = from + part; k < to; k += parts)
+      if (look_at(ordered_[k])) derivable += fmt::format("{} ", k);
+    return derivable + "\n" + generalizer_.take_news();
+  };
+  for (const auto& text : in_processes(parts, job, {.at_a_time = static_cast<int>(parts)})) {
+    TESSERA_USER_CHECK(text.has_value(), "a process that generalizes equations died");
+    const size_t line = text->find('\n');
+    std::istringstream derivable(text->substr(0, line));
+    for (size_t k = 0; derivable >> k;) outcomes_[k] = Outcome::derivable;
+    generalizer_.learn(text->substr(line + 1));
+  }
+  return to;
+}
+
+// True if it is derivable; else the generalizer hears of it.
+bool Pipeline::look_at(const Equation& e) {
+  if (options_.test_all) {
+    (void)generalizer_.one(e);
+    return false;
+  }
+  if (base_.derives(e, options_.limits)) return true;
+  auto rule = generalizer_.one(e);
+  while (rule && !generalizer_.confirm(*rule, options_.kept_instances)) rule = generalizer_.one(e);
+  return false;
+}
+
+Pipeline::Outcome Pipeline::test_one(const Equation& e) {
+  if (!options_.test_all && base_.derives(e, options_.limits)) return Outcome::derivable;
+  auto rule = generalizer_.one(e);
+  // What others will be derived from must stand many instances; a form that falls is not tried
+  // again.
+  while (!options_.test_all && rule && !generalizer_.confirm(*rule, options_.kept_instances))
+    rule = generalizer_.one(e);
+  if (!rule) return Outcome::refused;
+  if (!statements_.insert(rule->statement()).second) return Outcome::known;
+  rules_.push_back(std::move(*rule));
+  if (!options_.test_all) base_.add(rules_.back());
+  return Outcome::rule;
 }
 
 // Smaller ones first; then whatever the rest implies goes, larger ones first.
@@ -239,8 +310,8 @@ void Pipeline::derive() {
     if (!dropped.contains(rule)) kept_.push_back(rule);
 }
 
-// False if a rule was refuted; what was judged is not judged again.
-bool Pipeline::judge_all(const std::vector<LearnedRule*>& rules) {
+// How many stand before the first that is refuted; what was judged is not judged again.
+size_t Pipeline::judge_all(const std::vector<LearnedRule*>& rules) {
   std::vector<const LearnedRule*> open;
   for (const LearnedRule* rule : rules)
     if (!judged_.contains(rule->identity())) open.push_back(rule);
@@ -249,19 +320,21 @@ bool Pipeline::judge_all(const std::vector<LearnedRule*>& rules) {
     progress(fmt::format("judging rules: {} of {}", done, count));
   };
   const std::vector<Judgement> judgements = judge(open, options);
-  bool all_stand = true;
   for (size_t k = 0; k < open.size(); ++k) {
     const Judgement& j = judgements[k];
     judged_[open[k]->identity()] = j;
     if (j.refuted == Judgement::By::nobody) continue;
-    all_stand = false;
-    generalizer_.ban(*open[k]);
+    generalizer_.ban(*open[k], j.backward);
     const bool by_prover = j.refuted == Judgement::By::prover;
     ++(by_prover ? refuted_by_prover_ : refuted_by_instances_);
     say(fmt::format("  refuted by {}: {}\n    {}", by_prover ? "the prover" : "strange instances",
                     open[k]->text(), j.counterexample));
   }
-  return all_stand;
+  size_t standing = 0;
+  while (standing < rules.size() &&
+         judged_.at(rules[standing]->identity()).refuted == Judgement::By::nobody)
+    ++standing;
+  return standing;
 }
 
 // Kept rules imply others, so each must stand many instances and the prover; if one falls, all is
@@ -271,7 +344,7 @@ bool Pipeline::confirm() {
   size_t fallen = 0;
   for (LearnedRule* rule : kept_) fallen += !generalizer_.confirm(*rule, options_.kept_instances);
   if (fallen > 0) say(fmt::format("{:>10}  kept ones fell on more instances", fallen));
-  return fallen == 0 && judge_all(kept_);
+  return fallen == 0 && judge_all(kept_) == kept_.size();
 }
 
 void Pipeline::keep(LearnedRule rule) {
@@ -295,8 +368,9 @@ void Pipeline::count_statuses() {
 
 void Pipeline::report() {
   result_.tested = rules_.size();
-  say(fmt::format("{:>10}  hold on their shapes only, or have no spelling", refused_));
-  if (!options_.test_all) stage("derivable from smaller rules", derivable_);
+  say(fmt::format("{:>10}  hold on their shapes only, or have no spelling",
+                  count(Outcome::refused)));
+  if (!options_.test_all) stage("derivable from smaller rules", count(Outcome::derivable));
   stage("rules after generalizing parameters and shapes, tested", rules_.size());
   stage("refuted by strange instances on the way", refuted_by_instances_);
   stage("refuted by the prover on the way", refuted_by_prover_);
@@ -335,7 +409,7 @@ void Pipeline::merge_outputs(const std::vector<Equation>& equations) {
       if (!part || !pool_.equal(*part, *other, 4)) continue;
       auto rule = generalizer_.pair({e.right, e.left}, {*part, *other});
       if (!rule || !generalizer_.confirm(*rule, options_.kept_instances) ||
-          !statements.insert(rule->statement()).second || !judge_all({&*rule}))
+          !statements.insert(rule->statement()).second || judge_all({&*rule}) == 0)
         continue;
       std::string stem = options_.vocabulary + "-merge-" + pool_.term(e.right).def->name;
       std::replace(stem.begin(), stem.end(), '_', '-');

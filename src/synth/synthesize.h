@@ -24,8 +24,9 @@ struct SynthesizeOptions {
   /// Generalize and test every equation before derivability is decided, to count the rules; else
   /// only those that the rules kept so far do not derive, which is several times faster.
   bool test_all = false;
-  /// Random instances that every rule, and that every kept one is tested on (Generalizer).
-  int instances = 100, kept_instances = 1000;
+  /// Random instances that every rule is tried on for each sample clause, and in all that every
+  /// kept one must stand (Generalizer).
+  int instances = 40, kept_instances = 1000;
   /// How kept rules (with `test_all` all rules) are judged, by strange instances and the prover.
   JudgeOptions judge;
   DeriveLimits limits;

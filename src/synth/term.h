@@ -92,4 +92,9 @@ class TermPool {
 
 int64_t element_count(const ir::ValueType& type);
 
+/// "[axis=1, sizes={2, 3}]" in the rule language, or nothing when there are no attributes.
+std::string attributes_text(const ir::AttrMap& attrs);
+/// One value as a term: 1, 0.5, {2, 3}, name.
+std::string attribute_text(const ir::AttrValue& value);
+
 }  // namespace tessera::synth

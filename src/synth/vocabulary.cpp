@@ -6,7 +6,6 @@
 
 #include "base/check.h"
 #include "ops/registry.h"
-#include "synth/vocabulary_table.h"
 
 namespace tessera::synth {
 

@@ -52,6 +52,8 @@ struct Vocabulary {
   int operators = 3;  ///< of a graph, unless options say otherwise
 };
 
+/// The rows of the table.
+std::vector<Vocabulary> vocabulary_table();
 /// All vocabularies, by name.
 const std::vector<Vocabulary>& vocabularies();
 /// Throws UserError listing the names.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The vocabularies, one function each.
-#include "synth/vocabulary_table.h"
+#include "synth/vocabulary.h"
 
 #include "ops/registry.h"
 
@@ -27,6 +27,11 @@ Template windowed(Template t) {
   t.same_pads = true;
   return t;
 }
+// The number of groups is always written, so that all convolutions have it.
+Template conv(ir::AttrMap attrs = {}) {
+  attrs.try_emplace("group", int64_t{1});
+  return op("conv", 2, std::move(attrs));
+}
 ir::AttrMap kernel3() { return {{"kernel_shape", Ints{3, 3}}}; }
 Template border(Ints pads) { return op("pad", 1, {{"pads", ir::Dims(pads.begin(), pads.end())}}); }
 
@@ -45,8 +50,8 @@ Vocabulary taso() {
               {"delta", {2, 2, 3, 3}, 1, {}, true}};
   v.max_elements = 72;
   v.templates = {op("matmul", 2),
-                 windowed(op("conv", 2)),
-                 windowed(op("conv", 2, {{"strides", Ints{2, 2}}})),
+                 windowed(conv()),
+                 windowed(conv({{"strides", Ints{2, 2}}})),
                  elementwise("add"),
                  elementwise("mul"),
                  by_scalar("mul"),
@@ -131,11 +136,11 @@ Vocabulary convolution() {
               {"s", {}, 1}};
   v.operators = 2;
   v.max_elements = 96;
-  v.templates = {op("conv", 2),
-                 windowed(op("conv", 2)),
-                 op("conv", 2, {{"strides", Ints{2, 1}}}),
-                 op("conv", 2, {{"dilations", Ints{2, 1}}}),
-                 op("conv", 2, {{"group", int64_t{2}}}),
+  v.templates = {conv(),
+                 windowed(conv()),
+                 conv({{"strides", Ints{2, 1}}}),
+                 conv({{"dilations", Ints{2, 1}}}),
+                 conv({{"group", int64_t{2}}}),
                  elementwise("add"),
                  elementwise("sub"),
                  elementwise("mul"),
@@ -161,8 +166,8 @@ Vocabulary merges() {
   Vocabulary v{.name = "merges", .doc = "convolutions and pooling over concat and split"};
   v.inputs = {{"x", {1, 2, 3, 3}, 2}, {"k", {2, 2, 3, 3}, 2}};
   v.max_elements = 72;
-  v.templates = {windowed(op("conv", 2)),
-                 op("conv", 2, {{"strides", Ints{2, 1}}}),
+  v.templates = {windowed(conv()),
+                 conv({{"strides", Ints{2, 1}}}),
                  elementwise("add"),
                  op("relu"),
                  concat(0),

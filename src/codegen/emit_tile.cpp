@@ -356,7 +356,7 @@ void check_cells(const tile::Program& p, const tile::Schedule& s) {
 }  // namespace
 
 EmittedKernel tile_kernel(const tile::Program& program, const tile::Schedule& schedule) {
-  const TilePlaces places(program);  // checks the sizes
+  const tile::Places places(program);  // checks the sizes
   check_cells(program, schedule);
   double work = 0;
   for (const tile::Node& n : program.nodes) {

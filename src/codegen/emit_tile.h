@@ -9,7 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "codegen/tile_places.h"
+#include "tile/places.h"
 
 namespace llvm {
 class AllocaInst;
@@ -37,6 +37,7 @@ class TileEmitter {
  private:
   using AxisId = tile::AxisId;
   using NodeId = tile::NodeId;
+  using Place = tile::Place;
   using Axes = std::set<AxisId>;
 
   struct Block {
@@ -104,7 +105,7 @@ class TileEmitter {
 
   const tile::Program& p_;
   const tile::Schedule& schedule_;
-  const TilePlaces places_;
+  const tile::Places places_;
   llvm::IRBuilderBase& b_;
   llvm::Module& module_;
   llvm::Function* function_ = nullptr;

@@ -18,6 +18,7 @@ using tile::AxisId;
 using tile::Kind;
 using tile::Node;
 using tile::NodeId;
+using tile::Place;
 
 namespace {
 

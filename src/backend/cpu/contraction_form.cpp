@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Strides of products, and epilogues as expressions.
+// A request is written down as a meaning (the record's, its bias, the operations after it), lowered
+// to a tile program, and recognized as a contraction over the request's views.
 #include "backend/cpu/contraction_form.h"
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <numbers>
 
 #include "base/check.h"
-#include "ops/attr_reader.h"
+#include "codegen/tile_contraction.h"
+#include "ops/op_def.h"
 #include "ops/registry.h"
 
 namespace tessera::backend::cpu {
@@ -50,154 +53,114 @@ Expr apply(const PostOp& op, Expr x, const std::function<Expr(int)>& operand) {
   return x;
 }
 
-// Strides of a view whose axes are the last ones of `rank`, 0 where it is broadcast.
-std::vector<int64_t> broadcast_strides(const View& v, size_t rank) {
-  std::vector<int64_t> strides(rank, 0);
-  const size_t skip = rank - v.shape.size();
+// Element of source `number` where it is broadcast to the output.
+Expr operand(ir::Meaning& m, const LibraryRequest& r, int number, std::span<const Expr> output) {
+  const View& v = r.src[static_cast<size_t>(number)];
+  std::vector<Expr> indices;
   for (size_t axis = 0; axis < v.shape.size(); ++axis)
-    if (v.shape[axis] > 1) strides[skip + axis] = v.strides[axis];
-  return strides;
+    indices.push_back(v.shape[axis] == 1 ? m.pool->integer(0)
+                                         : output[output.size() - v.shape.size() + axis]);
+  return m.pool->read(static_cast<uint32_t>(number), v.dtype, indices);
 }
 
-}  // namespace
-
-std::shared_ptr<const ir::Meaning> epilogue_form(const LibraryRequest& r,
-                                                 std::vector<int>& operands) {
-  const bool bias = r.src.size() > 2 && !r.src[2].shape.empty();
-  if (!bias && r.post.empty()) return nullptr;
-  auto meaning = std::make_shared<ir::Meaning>();
-  meaning->pool = std::make_unique<ir::ExprPool>();
-  meaning->inputs = {{DType::f32, {}}};
-  const auto operand = [&](int source) {
-    operands.push_back(source);
-    meaning->inputs.push_back({DType::f32, {}});
-    return meaning->pool->read(static_cast<uint32_t>(operands.size()), DType::f32, {});
-  };
-  Expr x = meaning->pool->read(0, DType::f32, {});
-  if (bias) x = x + operand(2);
-  for (const PostOp& op : r.post) x = apply(op, x, operand);
-  meaning->outputs = {{{}, x}};
-  return meaning;
+ir::ValueType type_of(const View& v) {
+  ir::ValueType type{v.dtype, ir::Dims(v.shape.begin(), v.shape.end())};
+  return type;
 }
 
-namespace {
-
-std::optional<ContractionForm> product_form(const LibraryRequest& r) {
-  View x = r.src[0], y = r.src[1], dst = r.dst;
-  const auto insert = [](View& v, size_t at) {
-    v.shape.insert(v.shape.begin() + static_cast<long>(at), 1);
-    v.strides.insert(v.strides.begin() + static_cast<long>(at), 1);
-  };
-  const bool row = x.shape.size() == 1, column = y.shape.size() == 1;
-  if (row) insert(x, 0);
-  if (column) insert(y, 1);
-  const size_t given_rank = dst.shape.size();
-  if (row) insert(dst, given_rank - (column ? 0 : 1));
-  if (column) insert(dst, dst.shape.size());
-  const size_t rank = dst.shape.size();
-  const std::vector<int64_t> xs = broadcast_strides(x, rank), ys = broadcast_strides(y, rank);
-  ContractionForm form;
-  Contraction& c = form.contraction;
-  c.packed = r.constants[1] != nullptr;
-  c.epilogue = epilogue_form(r, form.operands);
-  std::vector<std::vector<int64_t>> operand_strides;
-  for (int source : form.operands) {
-    View v = r.src[static_cast<size_t>(source)];
-    if (row && !column && v.shape.size() == given_rank) insert(v, given_rank - 1);
-    if (column && v.shape.size() >= 1) insert(v, v.shape.size());
-    if (v.shape.size() > rank) return std::nullopt;
-    operand_strides.push_back(broadcast_strides(v, rank));
-  }
-  const auto axis = [&](size_t k) {
-    Contraction::Axis a{.extent = dst.shape[k], .dst = dst.strides[k]};
-    for (const auto& strides : operand_strides) a.operands.push_back(strides[k]);
-    return a;
-  };
-  for (size_t k = 0; k + 2 < rank; ++k) {
-    Contraction::Axis a = axis(k);
-    a.a = xs[k], a.b = ys[k];
-    (a.b != 0 ? c.batch : c.rows).push_back(std::move(a));
-  }
-  c.rows.push_back(axis(rank - 2));
-  c.rows.back().a = xs[rank - 2];
-  c.column = axis(rank - 1);
-  c.column.b = ys[rank - 1];
-  c.reduce = {{.extent = x.shape.back(), .a = xs[rank - 1], .b = ys[rank - 2]}};
-  return form;
+bool is_absent(const LibraryRequest& r, size_t source) {
+  // Only the bias may be absent; a scalar is none.
+  return source == 2 && r.src[source].shape.empty();
 }
 
-std::optional<ContractionForm> convolution_form(const LibraryRequest& r) {
-  const ops::AttrReader attrs(ops::registry().get("conv"), r.attrs);
-  const View &x = r.src[0], &w = r.src[1], &dst = r.dst;
-  const size_t rank = dst.shape.size(), spatial = rank - 2;
-  const auto list = [&](const char* name, size_t size, int64_t fallback) {
-    std::vector<int64_t> values = attrs.integers(name);
-    if (values.empty()) values.assign(size, fallback);
-    return values;
-  };
-  const auto steps = list("strides", spatial, 1), dilations = list("dilations", spatial, 1),
-             pads = list("pads", 2 * spatial, 0);
-  const int64_t group = attrs.integer("group"), outs = dst.shape[1] / group;
-  ContractionForm form;
-  Contraction& c = form.contraction;
-  c.packed = r.constants[1] != nullptr;
-  if (!c.packed) return std::nullopt;
-  c.epilogue = epilogue_form(r, form.operands);
-  std::vector<std::vector<int64_t>> operand_strides;
-  for (int source : form.operands) {
-    View v = r.src[static_cast<size_t>(source)];
-    if (source == 2) v = {v.dtype, Shape(rank, 1), std::vector<int64_t>(rank, 0)};
-    operand_strides.push_back(broadcast_strides(v, rank));
-    if (source == 2) operand_strides.back()[1] = 1;
+ir::Meaning meaning_of(const LibraryRequest& r) {
+  const bool is_product = r.op == "matmul";
+  std::vector<ir::ValueType> types;
+  for (const View& v : r.src) types.push_back(type_of(v));
+  ops::InputTypes given;
+  for (size_t k = 0; k < (is_product ? 2 : std::min<size_t>(r.src.size(), 3)); ++k)
+    given.push_back(is_absent(r, k) ? nullptr : &types[k]);
+  const ir::Meaning record = ops::instantiate(ops::registry().get(r.op), given, r.attrs);
+  ir::Meaning m;
+  m.pool = std::make_unique<ir::ExprPool>();
+  for (size_t k = 0; k < types.size(); ++k) {
+    types[k].opaque = is_absent(r, k);
+    m.inputs.push_back(types[k]);
   }
-  const auto axis = [&](size_t k, int64_t extent) {
-    Contraction::Axis a{.extent = extent, .dst = dst.strides[k]};
-    for (const auto& strides : operand_strides) a.operands.push_back(strides[k]);
-    return a;
-  };
-  if (group > 1) {
-    c.batch.push_back(axis(1, group));
-    c.batch[0].a = w.shape[1] * x.strides[1];
-    c.batch[0].b = outs * w.strides[0];
-    c.batch[0].dst *= outs;
-    for (int64_t& stride : c.batch[0].operands) stride *= outs;
-  }
-  c.rows.push_back(axis(0, dst.shape[0]));
-  c.rows[0].a = x.strides[0];
-  for (size_t k = 0; k < spatial; ++k) {
-    c.rows.push_back(axis(k + 2, dst.shape[k + 2]));
-    c.rows.back().a = steps[k] * x.strides[k + 2];
-    c.reduce.push_back(
-        {.extent = w.shape[k + 2], .a = dilations[k] * x.strides[k + 2], .b = w.strides[k + 2]});
-    c.a_offset -= pads[k] * x.strides[k + 2];
-    const int64_t last =
-        (dst.shape[k + 2] - 1) * steps[k] + (w.shape[k + 2] - 1) * dilations[k] - pads[k];
-    if (pads[k] > 0 || last >= x.shape[k + 2])
-      c.windows.push_back({k + 1, k, steps[k], dilations[k], -pads[k], x.shape[k + 2]});
-  }
-  c.reduce.push_back({.extent = w.shape[1], .a = x.strides[1], .b = w.strides[1]});
-  c.column = axis(1, outs);
-  c.column.b = w.strides[0];
-  return form;
+  std::vector<Expr> output;
+  for (uint32_t axis = 0; axis < r.dst.shape.size(); ++axis)
+    output.push_back(m.pool->variable({ir::Var::Kind::output, axis}));
+  Expr x = m.pool->import(record.outputs[0].body, output);
+  const auto source = [&](int number) { return operand(m, r, number, output); };
+  if (is_product && r.src.size() > 2 && !is_absent(r, 2)) x = x + source(2);
+  for (const PostOp& op : r.post) x = apply(op, x, source);
+  m.outputs = {{ir::Dims(r.dst.shape.begin(), r.dst.shape.end()), x}};
+  return m;
+}
+
+// Whether columns are neighbours in the result, and in what is not packed.
+bool fits(const Contraction& c) {
+  return c.column.dst == 1 && (c.packed || c.column.b == 1 || c.column.extent == 1) &&
+         std::all_of(c.column.operands.begin(), c.column.operands.end(),
+                     [](int64_t stride) { return stride == 0 || stride == 1; });
 }
 
 }  // namespace
 
 std::optional<ContractionForm> contraction_form(const LibraryRequest& r) {
-  std::optional<ContractionForm> form;
-  if (r.op == "matmul") form = product_form(r);
-  else if (r.op == "conv") form = convolution_form(r);
-  if (!form) return std::nullopt;
-  Contraction& c = form->contraction;
-  if (c.column.extent == 1) c.column.dst = 1;
-  if (c.column.dst != 1 || (!c.packed && c.column.b != 1 && c.column.extent > 1))
-    return std::nullopt;
-  for (size_t k = 0; k < form->operands.size(); ++k) {
-    if (c.column.extent == 1) c.column.operands[k] = 0;
-    if (c.column.operands[k] > 1) return std::nullopt;
+  if (r.op != "matmul" && r.op != "conv") return std::nullopt;
+  const ir::Meaning meaning = meaning_of(r);
+  std::vector<View> views;
+  std::vector<int> source_of;  // by parameter
+  for (size_t k = 0; k < r.src.size(); ++k)
+    if (!is_absent(r, k)) views.push_back(r.src[k]), source_of.push_back(static_cast<int>(k));
+  views.push_back(r.dst);
+  tile::Program program;
+  try {
+    program = tile::lower(meaning, r.op);
+  } catch (const UserError&) {
+    return std::nullopt;  // what tiles do not express is left to others
   }
-  join_axes(c);
+  const auto found = codegen::contraction_of(program, views, r.constants[1] ? 1U : tile::none,
+                                             codegen::Products::sums_and_single);
+  if (!found || found->a != 0 || found->b != 1) return std::nullopt;
+  ContractionForm form{found->contraction, {}};
+  for (uint32_t param : found->operands) form.operands.push_back(source_of[param]);
+  form.contraction.packed = r.constants[1] != nullptr;
+  if (!fits(form.contraction)) return std::nullopt;
+  join_axes(form.contraction);
   return form;
+}
+
+std::optional<ProgramForm> program_form(const LibraryRequest& r) {
+  const tile::Program& p = r.kernel->program;
+  std::vector<View> views;
+  for (const tile::Param& param : p.params) {
+    const Shape shape = ir::ValueType{param.type, param.shape}.concrete_shape();
+    views.push_back({param.type, shape, codegen::dense_strides(shape)});
+  }
+  uint32_t constant = tile::none;
+  for (uint32_t k = 0; k < p.inputs && constant == tile::none; ++k)
+    if (r.constants[k] && r.constants[k]->shape().size() > 1) constant = k;
+  const auto found = codegen::contraction_of(p, views, constant);
+  if (!found || found->a == found->b) return std::nullopt;
+  // What is packed is not kept as it was.
+  if (std::count(found->operands.begin(), found->operands.end(), found->b) > 0) return std::nullopt;
+  ProgramForm result{
+      {found->contraction, {}, static_cast<int>(found->a), static_cast<int>(found->b)}};
+  Contraction& c = result.form.contraction;
+  result.form.operands.assign(found->operands.begin(), found->operands.end());
+  c.packed = r.constants[found->b] != nullptr;
+  if (c.reduction() == 0 || c.row_count() == 0 || c.batch_count() == 0 || c.column.extent == 0 ||
+      !fits(c))
+    return std::nullopt;
+  const auto block = [&](tile::AxisId a) {
+    const auto at = r.kernel->schedule.blocks.find(a == tile::none ? "" : p.axes[a].name);
+    return at == r.kernel->schedule.blocks.end() ? 0 : at->second;
+  };
+  result.rows = block(found->row), result.columns = block(found->column);
+  join_axes(c);
+  return result;
 }
 
 }  // namespace tessera::backend::cpu

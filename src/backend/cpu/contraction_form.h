@@ -14,15 +14,19 @@ namespace tessera::backend::cpu {
 struct ContractionForm {
   codegen::Contraction contraction;
   std::vector<int> operands;
+  int a = 0, b = 1;  ///< sources of the request
 };
 
-/// Of a `matmul` or `conv` (channels last). Nothing for other operators and where a stride does not
-/// fit (see Contraction).
+/// Of a `matmul` or `conv` (channels last), by way of the tile program that its meaning is lowered
+/// to. Nothing for other operators and where a stride does not fit (see Contraction).
 std::optional<ContractionForm> contraction_form(const codegen::LibraryRequest& request);
 
-/// What the request does to each sum: its bias and the operations after it. Null for nothing.
-/// `operands` receives the sources that its inputs 1, 2 … stand for.
-std::shared_ptr<const ir::Meaning> epilogue_form(const codegen::LibraryRequest& request,
-                                                 std::vector<int>& operands);
+/// The request's own tile program (LibraryRequest::kernel) as a contraction, if it is one, and the
+/// register block that its schedule asks for (or none of it).
+struct ProgramForm {
+  ContractionForm form;
+  int64_t rows = 0, columns = 0;
+};
+std::optional<ProgramForm> program_form(const codegen::LibraryRequest& request);
 
 }  // namespace tessera::backend::cpu

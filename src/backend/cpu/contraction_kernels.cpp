@@ -32,8 +32,8 @@ constexpr double second_level = 512e3, third_level = 16e6;
 class TileKernel : public runtime::Kernel {
  public:
   TileKernel(std::shared_ptr<codegen::Jit> jit, Code code, const Contraction& c,
-             const ContractionSchedule& s, std::vector<int> operands)
-      : jit_(std::move(jit)), code_(std::move(code)), operands_(std::move(operands)) {
+             const ContractionSchedule& s, std::vector<int> operands, int a, int b)
+      : jit_(std::move(jit)), code_(std::move(code)), operands_(std::move(operands)), a_(a), b_(b) {
     implementation_ = "tiles " + s.to_string();
     const double bytes = 4.0 * static_cast<double>(c.reduction() * c.column.extent);
     useful_threads_ = useful_threads(product_nanoseconds(c.flops(), bytes));
@@ -42,11 +42,12 @@ class TileKernel : public runtime::Kernel {
   }
 
   void set_packed(AlignedBuffer packed) { packed_ = std::move(packed); }
+  void set_name(std::string name) { implementation_ = std::move(name); }
 
   void run(const runtime::KernelArgs& args) const override {
     TESSERA_CHECK(code_->run, "a kernel is run before it is finished");
     const std::byte* src[most_operands + 2] = {
-        args.src[0], packed_ ? reinterpret_cast<const std::byte*>(packed_.get()) : args.src[1]};
+        args.src[a_], packed_ ? reinterpret_cast<const std::byte*>(packed_.get()) : args.src[b_]};
     for (size_t k = 0; k < operands_.size(); ++k) src[k + 2] = args.src[operands_[k]];
     const int threads = std::min(args.threads, useful_threads_);
     if (turns_ && (runs_.fetch_add(1, std::memory_order_relaxed) & 1) != 0) {
@@ -59,13 +60,14 @@ class TileKernel : public runtime::Kernel {
     parallel_for(threads, code_->rows, work);
   }
 
-  bool reads(size_t number) const override { return number != 1 || !packed_; }
+  bool reads(size_t number) const override { return static_cast<int>(number) != b_ || !packed_; }
   std::string implementation() const override { return implementation_; }
 
  private:
   std::shared_ptr<codegen::Jit> jit_;  // owns the code
   Code code_;
   std::vector<int> operands_;
+  int a_ = 0, b_ = 1;  // sources
   AlignedBuffer packed_;
   std::string implementation_;
   int useful_threads_ = 1;
@@ -98,12 +100,12 @@ std::string key_of(const Contraction& c, const ContractionSchedule& s) {
 
 namespace {
 
-std::shared_ptr<const runtime::Kernel> tile_kernel(std::shared_ptr<codegen::Jit> jit, Code code,
-                                                   const ContractionForm& form,
-                                                   const ContractionSchedule& s,
-                                                   const Tensor* weights, Packings& packings) {
+std::shared_ptr<TileKernel> tile_kernel(std::shared_ptr<codegen::Jit> jit, Code code,
+                                        const ContractionForm& form, const ContractionSchedule& s,
+                                        const Tensor* weights, Packings& packings) {
   const Contraction& c = form.contraction;
-  auto kernel = std::make_shared<TileKernel>(std::move(jit), std::move(code), c, s, form.operands);
+  auto kernel = std::make_shared<TileKernel>(std::move(jit), std::move(code), c, s, form.operands,
+                                             form.a, form.b);
   if (c.packed) {
     AlignedBuffer packed = allocate_aligned(packed_elements(c, s));
     packings.push_back([c, s, from = *weights, to = packed.get(), keep = kernel] {
@@ -206,6 +208,26 @@ std::shared_ptr<const runtime::Kernel> ContractionKernels::make(const LibraryReq
   const ContractionSchedule s = choose_schedule(form->contraction, unit_);
   const Code code = compile(key_of(form->contraction, s), contraction_kernel(form->contraction, s));
   return tile_kernel(jit_, code, *form, s, r.constants[1], packings_);
+}
+
+// A product by the register block of the user's schedule, where that fits the registers.
+std::shared_ptr<const runtime::Kernel> ContractionKernels::make_product(const LibraryRequest& r) {
+  std::optional<ProgramForm> found = program_form(r);
+  if (!found || found->form.operands.size() > most_operands) return nullptr;
+  ContractionForm& form = found->form;
+  join_groups(form.contraction, unit_.lanes);
+  ContractionSchedule s = choose_schedule(form.contraction, unit_);
+  const int64_t vectors = (found->columns + unit_.lanes - 1) / unit_.lanes;
+  if (form.contraction.group == 0 && found->rows > 0 && vectors > 0 &&
+      (found->rows + 1) * vectors + 1 <= unit_.registers) {
+    s.rows = static_cast<int>(found->rows);
+    s.vectors = static_cast<int>(vectors);
+  }
+  const Code code = compile(key_of(form.contraction, s), contraction_kernel(form.contraction, s));
+  auto kernel =
+      tile_kernel(jit_, code, form, s, r.constants[static_cast<size_t>(form.b)], packings_);
+  kernel->set_name("program " + r.kernel->program.name);
+  return kernel;
 }
 
 }  // namespace tessera::backend::cpu

@@ -45,6 +45,8 @@ class ContractionKernels {
   void finish();
 
  private:
+  /// Of a tile program that is a product; null for others.
+  std::shared_ptr<const runtime::Kernel> make_product(const codegen::LibraryRequest& request);
   Code compile(const std::string& key, codegen::EmittedKernel kernel);
   void pack_all();
 

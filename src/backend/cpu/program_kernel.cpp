@@ -46,6 +46,7 @@ class ProgramKernel : public runtime::Kernel {
 
 std::shared_ptr<const runtime::Kernel> ContractionKernels::make_program(
     const codegen::LibraryRequest& r) {
+  if (auto product = make_product(r)) return product;
   const tile::Program& p = r.kernel->program;
   codegen::EmittedKernel emitted = codegen::tile_kernel(p, r.kernel->schedule);
   const double operations = static_cast<double>(emitted.rows) * emitted.flops_per_row;

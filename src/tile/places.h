@@ -10,45 +10,45 @@
 
 #include "tile/program.h"
 
-namespace tessera::codegen {
+namespace tessera::tile {
 
 /// constant + Σ factor · index of an axis + Σ factor · node
 struct Place {
   int64_t constant = 0;
-  std::map<tile::AxisId, int64_t> factors;
-  std::map<tile::NodeId, int64_t> rest;
+  std::map<AxisId, int64_t> factors;
+  std::map<NodeId, int64_t> rest;
   void add(const Place& other, int64_t factor);
   bool operator==(const Place&) const = default;
 };
 
-class TilePlaces {
+class Places {
  public:
   /// REQUIRES: known sizes.
-  explicit TilePlaces(const tile::Program& program);
+  explicit Places(const Program& program);
 
-  int64_t extent(tile::AxisId a) const { return extents_[a]; }
+  int64_t extent(AxisId a) const { return extents_[a]; }
   const std::vector<int64_t>& shape(uint32_t param) const { return shapes_[param]; }
-  Place place(tile::NodeId id) const;
+  Place place(NodeId id) const;
   /// Elements from the start of a parameter of which `indices` is an element.
-  Place offset(uint32_t param, std::span<const tile::NodeId> indices) const;
+  Place offset(uint32_t param, std::span<const NodeId> indices) const;
   /// Whether 0 <= place < size wherever `mask` holds (none: everywhere).
-  bool is_inside(const Place& place, int64_t size, tile::NodeId mask) const;
+  bool is_inside(const Place& place, int64_t size, NodeId mask) const;
   /// Whether a node's tile depends on the axis.
-  bool depends(tile::NodeId id, tile::AxisId a) const;
-  bool depends(const Place& place, tile::AxisId a) const;
+  bool depends(NodeId id, AxisId a) const;
+  bool depends(const Place& place, AxisId a) const;
 
   /// How well an axis would lie in lanes for the loads under `root`, and with a store where that is
   /// not null: accesses to neighbours count for it, others against it, by how often they happen.
-  double score(tile::AxisId a, tile::NodeId root) const;
-  double score(tile::AxisId a, const tile::Statement& store) const;
+  double score(AxisId a, NodeId root) const;
+  double score(AxisId a, const Statement& store) const;
 
  private:
-  double score(tile::AxisId a, uint32_t param, std::span<const tile::NodeId> indices) const;
-  double visits(std::span<const tile::NodeId> nodes) const;
+  double score(AxisId a, uint32_t param, std::span<const NodeId> indices) const;
+  double visits(std::span<const NodeId> nodes) const;
 
-  const tile::Program& p_;
+  const Program& p_;
   std::vector<int64_t> extents_;
   std::vector<std::vector<int64_t>> shapes_;
 };
 
-}  // namespace tessera::codegen
+}  // namespace tessera::tile

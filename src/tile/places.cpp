@@ -1,18 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sums over axes and their bounds.
-#include "codegen/tile_places.h"
+#include "tile/places.h"
 
 #include <algorithm>
 #include <set>
 
 #include "base/check.h"
 
-namespace tessera::codegen {
-
-using tile::AxisId;
-using tile::Kind;
-using tile::Node;
-using tile::NodeId;
+namespace tessera::tile {
 
 void Place::add(const Place& other, int64_t factor) {
   constant += other.constant * factor;
@@ -24,20 +19,20 @@ void Place::add(const Place& other, int64_t factor) {
   merge(rest, other.rest);
 }
 
-TilePlaces::TilePlaces(const tile::Program& program) : p_(program) {
+Places::Places(const Program& program) : p_(program) {
   const auto known = [&](const sym::Expr& size) {
     const auto value = size.constant();
     TESSERA_CHECK(value.has_value(), "{}: the size {} is not known", p_.name, size.to_string());
     return *value;
   };
-  for (const tile::Axis& a : p_.axes) extents_.push_back(known(a.extent));
-  for (const tile::Param& param : p_.params) {
+  for (const Axis& a : p_.axes) extents_.push_back(known(a.extent));
+  for (const Param& param : p_.params) {
     shapes_.emplace_back();
     for (const sym::Expr& d : param.shape) shapes_.back().push_back(known(d));
   }
 }
 
-Place TilePlaces::place(NodeId id) const {
+Place Places::place(NodeId id) const {
   const Node& n = p_.nodes[id];
   Place result;
   if (n.kind == Kind::constant && n.type == DType::i64) {
@@ -71,7 +66,7 @@ Place TilePlaces::place(NodeId id) const {
   return result;
 }
 
-Place TilePlaces::offset(uint32_t param, std::span<const NodeId> indices) const {
+Place Places::offset(uint32_t param, std::span<const NodeId> indices) const {
   Place total;
   int64_t stride = 1;
   for (size_t k = indices.size(); k-- > 0;) {
@@ -81,7 +76,7 @@ Place TilePlaces::offset(uint32_t param, std::span<const NodeId> indices) const 
   return total;
 }
 
-bool TilePlaces::is_inside(const Place& place, int64_t size, NodeId mask) const {
+bool Places::is_inside(const Place& place, int64_t size, NodeId mask) const {
   bool low_known = false, high_known = false;
   if (place.rest.empty()) {
     int64_t low = place.constant, high = place.constant;
@@ -94,7 +89,7 @@ bool TilePlaces::is_inside(const Place& place, int64_t size, NodeId mask) const 
   above.constant = size - 1;
   above.add(place, -1);
   std::vector<NodeId> open;
-  if (mask != tile::none) open.push_back(mask);
+  if (mask != none) open.push_back(mask);
   while (!open.empty() && !(low_known && high_known)) {
     const Node& n = p_.nodes[open.back()];
     open.pop_back();
@@ -117,19 +112,19 @@ bool TilePlaces::is_inside(const Place& place, int64_t size, NodeId mask) const 
   return low_known && high_known;
 }
 
-bool TilePlaces::depends(NodeId id, AxisId a) const {
+bool Places::depends(NodeId id, AxisId a) const {
   const auto& axes = p_.nodes[id].axes;
   return std::binary_search(axes.begin(), axes.end(), a);
 }
 
-bool TilePlaces::depends(const Place& place, AxisId a) const {
+bool Places::depends(const Place& place, AxisId a) const {
   if (place.factors.contains(a)) return true;
   return std::any_of(place.rest.begin(), place.rest.end(),
                      [&](const auto& term) { return depends(term.first, a); });
 }
 
 // How many elements the tiles of the nodes have together, all blocks counted.
-double TilePlaces::visits(std::span<const NodeId> nodes) const {
+double Places::visits(std::span<const NodeId> nodes) const {
   std::set<AxisId> axes;
   for (NodeId id : nodes) axes.insert(p_.nodes[id].axes.begin(), p_.nodes[id].axes.end());
   double count = 1;
@@ -137,7 +132,7 @@ double TilePlaces::visits(std::span<const NodeId> nodes) const {
   return count;
 }
 
-double TilePlaces::score(AxisId a, uint32_t param, std::span<const NodeId> indices) const {
+double Places::score(AxisId a, uint32_t param, std::span<const NodeId> indices) const {
   const Place total = offset(param, indices);
   if (!depends(total, a)) return 0;
   const bool plain = std::none_of(total.rest.begin(), total.rest.end(),
@@ -146,7 +141,7 @@ double TilePlaces::score(AxisId a, uint32_t param, std::span<const NodeId> indic
   return (plain && at != total.factors.end() && at->second == 1 ? 1 : -1) * visits(indices);
 }
 
-double TilePlaces::score(AxisId a, NodeId root) const {
+double Places::score(AxisId a, NodeId root) const {
   double total = 0;
   std::set<NodeId> seen;
   std::vector<NodeId> open{root};
@@ -162,8 +157,8 @@ double TilePlaces::score(AxisId a, NodeId root) const {
   return total;
 }
 
-double TilePlaces::score(AxisId a, const tile::Statement& store) const {
+double Places::score(AxisId a, const Statement& store) const {
   return score(a, store.target, store.indices) + score(a, store.value);
 }
 
-}  // namespace tessera::codegen
+}  // namespace tessera::tile

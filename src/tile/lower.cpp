@@ -107,8 +107,9 @@ class Lowering {
   NodeId value(ExprId id, NodeId mask) {
     const auto key = std::pair(id, mask);
     if (const auto at = values_.find(key); at != values_.end()) return at->second;
-    // What is computed without a guard anyway needs none here.
-    if (const auto at = values_.find({id, none}); at != values_.end()) return at->second;
+    // A sum that is computed without a guard anyway needs none here.
+    if (pool_.node(id).kind == ExprKind::reduce && is_float(pool_.node(id).type))
+      if (const auto at = values_.find({id, none}); at != values_.end()) return at->second;
     const NodeId result = make(id, mask);
     // What a loop's variable takes part in means something else in another loop.
     if (free_variables(id) == 0) values_.emplace(key, result);

@@ -32,6 +32,11 @@ int64_t AttrReader::integer(std::string_view name) const {
   wrong_kind(name, "int");
 }
 
+sym::Expr AttrReader::count(std::string_view name) const {
+  const auto* sizes = std::get_if<ir::Dims>(&get(name));
+  return sizes && sizes->size() == 1 ? sizes->front() : sym::Expr(integer(name));
+}
+
 double AttrReader::real(std::string_view name) const {
   const ir::AttrValue& value = get(name);
   if (const auto* v = std::get_if<double>(&value)) return *v;

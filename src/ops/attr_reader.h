@@ -21,6 +21,8 @@ class AttrReader {
   /// True if the node states the attribute or the record has a default for it.
   bool has_attr(std::string_view name) const { return find(name) != nullptr; }
   int64_t integer(std::string_view name) const;
+  /// An integer that proofs may keep as a symbol: then the attribute is a list of one size.
+  sym::Expr count(std::string_view name) const;
   bool flag(std::string_view name) const { return integer(name) != 0; }
   double real(std::string_view name) const;
   const std::string& string(std::string_view name) const;

@@ -23,7 +23,7 @@ Expr average_pool_count(MeaningBuilder& b, const Windows& windows, std::span<con
 void average_pool_meaning(MeaningBuilder& b) {
   const TensorArg x = b.in(0);
   b.check(x.rank() >= 3 && is_float(x.type()), "x must be a float tensor of rank 3 or more");
-  const auto kernel = b.integers("kernel_shape");
+  const Dims kernel = b.dims("kernel_shape");
   const Windows windows =
       windows_of(b, {x.shape().begin() + 2, x.shape().end()}, {kernel.begin(), kernel.end()});
   Dims shape{x.dim(0), x.dim(1)};

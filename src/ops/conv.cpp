@@ -10,8 +10,8 @@ void conv_meaning(MeaningBuilder& b) {
   const TensorArg x = b.in(0), w = b.in(1);
   b.common_type();
   b.check(x.rank() >= 3 && x.rank() == w.rank(), "operands of ranks {} and {}", x.rank(), w.rank());
-  const int64_t group = b.integer("group");
-  b.check(group >= 1, "group must be positive, found {}", group);
+  const Size group = b.count("group");
+  b.require_at_least(group, 1, "group must be positive");
   const Size channels = w.dim(0), depth = w.dim(1);
   b.require_equal(x.dim(1), depth * group, "the channels of x do not fit the weights");
   b.require_equal(sym::modulo(channels, group), 0, "the output channels are no multiple of group");
@@ -27,7 +27,7 @@ void conv_meaning(MeaningBuilder& b) {
   extents.insert(extents.end(), windows.kernel.begin(), windows.kernel.end());
   b.output(shape, [&](std::span<const Expr> i) {
     const Expr first =
-        group == 1 ? b.integer(0) : floor_div(i[1], sym::floor_div(channels, group)) * depth;
+        group == Size(1) ? b.integer(0) : floor_div(i[1], sym::floor_div(channels, group)) * depth;
     const Expr total = b.reduce(ir::Reduction::sum, extents, [&](std::span<const Expr> r) {
       Indices source{i[0], first + r[0]}, tap{i[1], r[0]};
       for (int axis = 0; axis < windows.rank(); ++axis) {

@@ -8,7 +8,7 @@ namespace {
 std::vector<Val> decompose_group_normalization(Decomposition& d) {
   const Val x = d.in(0);
   d.check(x.rank() >= 2, "x must have rank 2 or more, found {}", x.rank());
-  const int64_t groups = d.integer("num_groups");
+  const Size groups = d.count("num_groups");
   const ir::Dims shape = x.shape();
   ir::Dims inner(shape.begin() + 1, shape.end());
   const DType work = x.dtype() == DType::f64 ? DType::f64 : d.dtype("stash");

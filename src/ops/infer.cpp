@@ -31,6 +31,7 @@ void check_signature(const OpDef& def, size_t input_count, const ir::AttrMap& at
     const bool fits = kind == known->kind ||
                       (known->kind == ir::AttrKind::dims && kind == ir::AttrKind::integers) ||
                       (known->kind == ir::AttrKind::integers && kind == ir::AttrKind::dims) ||
+                      (known->kind == ir::AttrKind::integer && kind == ir::AttrKind::dims) ||
                       (known->kind == ir::AttrKind::real && kind == ir::AttrKind::integer);
     TESSERA_USER_CHECK(fits, "{}: attribute '{}' must be {}, found {}", def.name, name,
                        to_string(known->kind), to_string(kind));

@@ -15,7 +15,7 @@ Expr max_pool_lowest(MeaningBuilder& b, DType type) {
 void max_pool_meaning(MeaningBuilder& b) {
   const TensorArg x = b.in(0);
   b.check(x.rank() >= 3, "x must have rank 3 or more, found {}", x.rank());
-  const auto kernel = b.integers("kernel_shape");
+  const Dims kernel = b.dims("kernel_shape");
   const Windows windows =
       windows_of(b, {x.shape().begin() + 2, x.shape().end()}, {kernel.begin(), kernel.end()});
   Dims shape{x.dim(0), x.dim(1)};

@@ -34,25 +34,30 @@ Size slice_bound(MeaningBuilder& b, Size bound, const Size& extent, const Size& 
 void slice_meaning(MeaningBuilder& b) {
   const TensorArg x = b.in(0);
   const Dims starts = b.dims("starts"), ends = b.dims("ends");
-  std::vector<int64_t> axes = b.integers("axes"), steps = b.integers("steps");
+  std::vector<int64_t> axes = b.integers("axes");
+  Dims steps = b.dims("steps");
   if (axes.empty()) {
     axes.resize(starts.size());
     std::iota(axes.begin(), axes.end(), 0);
   }
-  if (steps.empty()) steps.assign(axes.size(), 1);
+  if (steps.empty()) steps.assign(axes.size(), Size(1));
   b.check(axes.size() == starts.size() && axes.size() == ends.size() && axes.size() == steps.size(),
           "{} axes, {} starts, {} ends and {} steps", axes.size(), starts.size(), ends.size(),
           steps.size());
   b.axes("axes", x.rank());  // inside the rank and distinct
   Dims shape = x.shape();
   std::vector<Size> first(x.shape().size(), Size(0));
-  std::vector<int64_t> stride(x.shape().size(), 1);
+  std::vector<Size> stride(x.shape().size(), Size(1));
   for (size_t k = 0; k < axes.size(); ++k) {
     const int axis = normalize_axis(axes[k], x.rank(), "slice: axes");
     const Size extent = x.dim(axis);
-    const int64_t step = steps[k];
-    b.check(step != 0 && step > -slice_far * int64_t{slice_far}, "a step of {}", step);
-    const bool down = step < 0;
+    const Size step = steps[k];
+    const auto number = step.constant();
+    b.check(number != 0 && number.value_or(1) > -slice_far * slice_far, "a step of {}",
+            step.to_string());
+    const bool down = number ? *number < 0 : step.terms()[0].coefficient < 0;
+    const Size magnitude = down ? -step : step;  // a symbol counts up, its negation down
+    b.require_at_least(magnitude, Size(1), "a symbolic step must not be 0");
     const Size high = down ? extent - Size(1) : extent;
     const Size begin = extent == Size(0) ? Size(0) : slice_bound(b, starts[k], extent, 0, high);
     const Size end =
@@ -66,8 +71,8 @@ void slice_meaning(MeaningBuilder& b) {
     }
     if (!length.is_constant())
       b.require_at_least(length, Size(0), "a symbolic slice ends before it starts");
-    const int64_t magnitude = down ? -step : step;
-    const bool one = length.is_constant() && magnitude >= length.constant_part();
+    const bool one =
+        length.is_constant() && number && magnitude.constant_part() >= length.constant_part();
     shape[axis] = one ? Size(1) : sym::ceil_div(length, magnitude);
   }
   b.output(shape, [&](std::span<const Expr> i) {

@@ -72,6 +72,7 @@ class Algebra {
   Sum rebuilt(const Factor& factor, const Facts& facts);
   Sum rebuilt_set(const std::string& head, std::vector<Entry> entries, const Facts& facts);
   Sum leaf(const std::string& head, const std::vector<Sum>& args, const Facts& facts);
+  Sum plain_leaf(const std::string& head, const std::vector<Sum>& args, const Facts& facts);
   Sum leaf_reals(const std::string& head, const std::vector<Sum>& args, const Facts& facts);
   Sum leaf_bits(const std::string& head, const std::vector<Sum>& args) const;
   Sum opaque(const std::string& head, const std::vector<Sum>& args, bool boolean = false) const;

@@ -15,6 +15,7 @@ Verdict prove_both_ways(const rules::Rule& rule, const ProveOptions& options) {
     return back;
   }
   forward.instances += back.instances;
+  forward.from_zero &= back.from_zero;
   if (back.kind == Verdict::Kind::bounded) {
     forward.kind = back.kind;
     if (forward.bound != back.bound)
@@ -28,6 +29,7 @@ std::optional<rules::Certificate> certificate_of(const Verdict& v) {
   rules::Certificate c;
   c.status = v.kind == Verdict::Kind::proved ? rules::Status::proved : rules::Status::bounded;
   c.detail = fmt::format("{} instances over {} by {}", v.instances, v.domain, v.how);
+  c.detail += v.from_zero ? ", sizes from 0" : ", sizes from 1";
   if (!v.bound.empty()) c.detail += " (" + v.bound + ")";
   return c;
 }

@@ -18,6 +18,7 @@ void collect_slots(const RuleTerm& t, Questions& q, bool condition) {
     collect_slots(a, q, condition);
   }
   if (condition && t.kind == RuleTerm::Kind::variable) q.asked.insert(t.slot);
+  if (t.name == "near" && t.args[0].kind == RuleTerm::Kind::variable) q.near.insert(t.args[0].slot);
 }
 
 void collect_slots(const Pattern& p, Questions& q, bool left) {
@@ -81,7 +82,8 @@ bool Conditions::one(const RuleTerm& c, int repetition, std::vector<Index>& equa
                      Problem& problem) const {
   const rules::TermContext context{graph_, rule_, bindings_, repetition};
   // These are about the place where the rule is applied, or true by construction.
-  if (c.name == "const" || c.name == "uses" || c.name == "halves-equal") return true;
+  if (c.name == "const" || c.name == "uses" || c.name == "halves-equal" || c.name == "unit-matrix")
+    return true;
   if (c.name == "=" && c.args.size() == 2 && c.args[0].name == "uses") return true;
   if (c.name == "and") {
     for (const RuleTerm& a : c.args)
@@ -126,9 +128,9 @@ bool Conditions::one(const RuleTerm& c, int repetition, std::vector<Index>& equa
   return !holds || *holds;
 }
 
-std::vector<Index> required_equations(const Problem& problem, std::vector<Index> equations) {
-  const ir::Graph left = expanded(problem.left);
-  const Composer composer(left);
+std::vector<Index> required_equations(const ir::Graph& graph, std::vector<Index> equations) {
+  const ir::Graph primitive = expanded(graph);
+  const Composer composer(primitive);
   for (const ir::Requirement& r : composer.requirements())
     if (r.kind == ir::Requirement::Kind::equal) equations.push_back(r.lhs - r.rhs);
   return equations;

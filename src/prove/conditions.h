@@ -13,6 +13,7 @@ struct Questions {
   std::set<int> tensors;      ///< slots that stand for tensors that are no results of the left side
   std::set<int> values;       ///< constants whose one value is used
   std::set<int> asked;        ///< slots that conditions mention
+  std::set<int> near;         ///< numbers that a condition fixes up to rounding
   std::set<double> numbers;   ///< literals of the patterns
   bool permutations = false;  ///< an attribute `perm` is left open
 };
@@ -38,7 +39,7 @@ class Conditions {
   const rules::Bindings& bindings_;
 };
 
-/// `equations` and those that the left side of the problem requires.
-std::vector<Index> required_equations(const Problem& problem, std::vector<Index> equations);
+/// `equations` and those that the graph requires.
+std::vector<Index> required_equations(const ir::Graph& graph, std::vector<Index> equations);
 
 }  // namespace tessera::prove

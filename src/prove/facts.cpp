@@ -42,8 +42,10 @@ bool has_operation(const Index& e) {
   return false;
 }
 
+}  // namespace
+
 // All coefficients are nonnegative after n = 1 + n' for every size.
-bool positive_shape(const Index& e) {
+bool is_never_negative(const Index& e) {
   if (has_operation(e)) return false;
   std::map<std::string, Index> names;
   e.collect_symbols(names);
@@ -57,8 +59,6 @@ bool positive_shape(const Index& e) {
          std::all_of(moved.terms().begin(), moved.terms().end(),
                      [](const sym::Term& t) { return t.coefficient >= 0; });
 }
-
-}  // namespace
 
 Index term_value(const sym::Term& term) {
   Index product(term.coefficient);
@@ -111,7 +111,7 @@ void Facts::assume(Guard guard) {
 bool Facts::nonnegative(const Index& e) const {
   if (const auto c = e.constant()) return *c >= 0;
   for (const Guard& g : guards_)  // a fact that says as much
-    if (positive_shape(e - g.value) || (g.equal && positive_shape(e + g.value))) return true;
+    if (is_never_negative(e - g.value) || (g.equal && is_never_negative(e + g.value))) return true;
   int budget = search_budget;
   return search(e, search_depth, budget);
 }
@@ -182,7 +182,7 @@ bool Facts::by_division(const Index& e, int depth, int& budget) const {
 }
 
 bool Facts::by_sizes(const Index& e, int depth) const {
-  if (positive_shape(e)) return true;
+  if (is_never_negative(e)) return true;
   if (depth == 0) return false;
   std::map<std::string, Index> asked;
   e.collect_symbols(asked);

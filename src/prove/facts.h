@@ -31,6 +31,8 @@ std::set<std::string> variables_of(const Index& e);
 bool mentions(const Index& e, const std::string& variable);
 /// e = coefficient · variable + rest. False if the variable occurs in any other way.
 bool split_linear(const Index& e, const std::string& variable, Index& coefficient, Index& rest);
+/// At least 0 for all sizes, by the signs of a polynomial's coefficients.
+bool is_never_negative(const Index& e);
 /// The expression that a term of a polynomial is.
 Index term_value(const sym::Term& term);
 

@@ -46,6 +46,19 @@ Term one() { return {}; }
 
 }  // namespace
 
+namespace {
+
+// Every bound variable may be 0, whatever the sizes are.
+bool has_full_ranges(const Term& t) {
+  Substitution zeros;
+  for (const std::string& v : t.bound) zeros.emplace(v, Index(0));
+  return std::all_of(t.guards.begin(), t.guards.end(), [&](const Guard& g) {
+    return !g.equal && is_never_negative(g.value.substitute(zeros));
+  });
+}
+
+}  // namespace
+
 bool is_positive(const Atom& a) {
   if (a.head == "exp") return true;
   if (a.head == "int") return variables_of(a.indices[0]).empty() && a.indices[0].as_symbol();
@@ -55,8 +68,8 @@ bool is_positive(const Atom& a) {
 
 bool is_positive(const Sum& s) {
   return !s.is_zero() && std::all_of(s.terms.begin(), s.terms.end(), [](const Term& t) {
-    // A range of sizes is never empty; with guards of its own it may be.
-    return t.coefficient > 0 && t.guards.size() == 2 * t.bound.size() &&
+    // A sum over ranges that are never empty, without guards of its own.
+    return t.coefficient > 0 && t.guards.size() == 2 * t.bound.size() && has_full_ranges(t) &&
            std::all_of(t.factors.begin(), t.factors.end(), [](auto& f) {
              return is_positive(*f.atom) || (f.power % 2 == 0 && f.power < 0);
            });
@@ -194,7 +207,42 @@ Sum Algebra::logarithm(const Sum& a, const Facts&) {
   return add(total, opaque("log", {rest}));
 }
 
+namespace {
+
+// The choice that a normal form is, if it is nothing else.
+const Atom* as_choice(const Sum& s) {
+  if (s.terms.size() != 1 || s.terms[0].factors.size() != 1 || !is_plain(s.terms[0]))
+    return nullptr;
+  const Factor& f = s.terms[0].factors[0];
+  return f.power == 1 && f.atom->head == "select" && s.terms[0].coefficient == 1 ? f.atom.get()
+                                                                                 : nullptr;
+}
+
+}  // namespace
+
+// A function of a choice is a choice of two values; a choice inside one by the same condition is
+// made already.
 Sum Algebra::leaf(const std::string& head, const std::vector<Sum>& args, const Facts& facts) {
+  for (size_t k = 0; k < args.size(); ++k) {
+    const Atom* choice = as_choice(args[k]);
+    if (!choice || (head == "select" && k == 0)) continue;
+    std::vector<Sum> changed = args;
+    if (head == "select") {
+      if (print(choice->entries[0].body) != print(args[0])) continue;
+      changed[k] = choice->entries[k].body;
+      return leaf(head, changed, facts);
+    }
+    std::vector<Sum> both{choice->entries[0].body, {}, {}};
+    for (size_t way = 1; way <= 2; ++way) {
+      changed[k] = choice->entries[way].body;
+      both[way] = leaf(head, changed, facts);
+    }
+    return leaf("select", both, facts);
+  }
+  return plain_leaf(head, args, facts);
+}
+
+Sum Algebra::plain_leaf(const std::string& head, const std::vector<Sum>& args, const Facts& facts) {
   if (head == "max" || head == "min") {
     std::vector<Entry> entries;
     for (const Sum& a : args) entries.push_back({{}, {}, a});

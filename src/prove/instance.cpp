@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "ops/builder.h"
 #include "prove/conditions.h"
+#include "prove/domain.h"
 #include "rules/matcher.h"
 
 namespace tessera::prove {
@@ -45,6 +46,7 @@ class Maker {
         questions_(rule),
         choices_(choices),
         sizes_(sizes),
+        free_(level == Instances::free_sizes),
         shared_(level >= Instances::shared_sizes),
         literal_(level >= Instances::sample_sizes),
         builder_(rule.name),
@@ -95,11 +97,20 @@ class Maker {
 
   Index named(const std::string& name) { return Index::symbol(name).substitute(sizes_); }
 
-  // A size of a sample clause. A number above 1 stands for any size, each place for its own.
+  // A size of a sample clause. A number above 1 stands for any size, each place for its own; so
+  // does a name where it occurs again, as far as sizes are free.
   Index size(const std::string& name, int slot, size_t axis, int repetition) {
-    if (name.ends_with('*'))
-      return named(fmt::format("{}_{}", name.substr(0, name.size() - 1), repetition));
-    if (!std::isdigit(static_cast<unsigned char>(name[0]))) return named(name);
+    if (!std::isdigit(static_cast<unsigned char>(name[0]))) {
+      std::string symbol = name;
+      if (name.ends_with('*'))
+        symbol = fmt::format("{}_{}", name.substr(0, name.size() - 1), repetition);
+      const std::string place =
+          fmt::format("{}{}_d{}", rule_.variables[slot], std::max(repetition, 0), axis);
+      if (places_.emplace(symbol, place).first->second == place) return named(symbol);
+      if (free_) return named(place);
+      same_sizes_ = true;
+      return named(symbol);
+    }
     const int64_t number = std::stoll(name);
     if (number <= 1) return number;
     if (literal_) {
@@ -113,28 +124,29 @@ class Maker {
   }
 
   // A term of the sample clause. Numbers among dimensions become sizes of their own.
-  TermValue constant_term(const RuleTerm& t, int slot, bool dims, bool from_zero) {
+  TermValue constant_term(const RuleTerm& t, int slot, const std::string& attr, bool dims,
+                          bool from_zero) {
     rules::Bindings bindings(rule_.variables.size());
     Rule extended = rule_;
     std::map<std::string, int> slots;
     RuleTerm copy = t;
     int place = 0;
     const std::function<void(RuleTerm&, bool)> rename = [&](RuleTerm& part, bool element) {
+      const bool is_integer = part.kind == RuleTerm::Kind::integer;
       const bool is_size = part.kind == RuleTerm::Kind::symbol && part.name.size() == 1;
       const bool is_literal = element && dims && !literal_ &&
-                              part.kind == RuleTerm::Kind::integer &&
-                              (from_zero || part.integer > 0);
+                              (is_integer ? from_zero || part.integer > (free_ ? 1 : 0) : free_);
       if (part.kind == RuleTerm::Kind::integer && element && dims && literal_) fixed_ = true;
       // An end far behind every axis means the axis' own.
-      if (is_literal && part.integer >= 100 && choices_.choose(2) == 1) {
+      if (is_literal && is_integer && part.integer >= 100 && choices_.choose(2) == 1) {
         part.integer = std::numeric_limits<int32_t>::max();
         return;
       }
       Index value;
-      if (is_size) value = named(part.name);
-      else if (is_literal)
-        value =
-            named(fmt::format("{}{}", rule_.variables[slot], place++)) - Index(from_zero ? 1 : 0);
+      if (is_literal)
+        value = named(fmt::format("{}{}{}", rule_.variables[slot], attr, place++)) -
+                Index(from_zero ? 1 : 0);
+      else if (is_size) value = named(part.name), same_sizes_ = true;
       if (is_size || is_literal) {
         part.kind = RuleTerm::Kind::variable;
         part.slot = static_cast<int>(bindings.size());
@@ -192,7 +204,9 @@ class Maker {
     const DType type = s && s->dtype ? *s->dtype : dtype_;
     const ir::Dims shape = tensor_shape(slot, list ? repetition : -1);
     const bool uniform = questions_.values.contains(slot) || (s && s->value);
-    if (s && (s->eye || s->blocks)) throw Unfit{};  // tensors of known elements
+    if (s && s->eye && shape.size() == 2)
+      return known = builder_.op("eye_like", {ops::expand(builder_.scalar(0, type), shape)});
+    if (s && (s->eye || s->blocks)) throw Unfit{};  // other tensors of known elements
     if (s && s->twice) {
       ir::Dims half = shape;
       half.back() = named(rule_.variables[slot] + "h");
@@ -215,38 +229,23 @@ class Maker {
     return known;
   }
 
-  TermValue drawn_attribute(const ops::AttrDef& def, int slot, int rank) {
-    const bool dims = def.kind == ir::AttrKind::dims || is_window(def.name);
-    if (const rules::SampleSpec* s = spec(slot, false)) {
+  // Any value of an attribute that the patterns leave open.
+  TermValue drawn_attribute(const ops::OpDef& op, const ops::AttrDef& def, int slot, int rank) {
+    if (!literal_ || !spec(slot, false)) {
+      const auto domain = finite_domain(op, def, rank);
+      if (!domain.empty()) return domain[choices_.choose(static_cast<int>(domain.size()))];
+      if (is_counted(def)) return named(rule_.variables[slot] + "_" + def.name);
+    }
+    const rules::SampleSpec* given_value = spec(slot, false);
+    if (def.name == "steps" && !literal_) return steps(given_value, slot);
+    if (const rules::SampleSpec* s = given_value) {
       const bool any_real = def.kind == ir::AttrKind::real && !questions_.asked.contains(slot);
       if (any_real) return parameter();
-      if (!dims) fixed_attributes_.insert(rule_.variables[slot]);
-      return constant_term(*s->term, slot, dims, def.name == "pads" || def.name == "starts");
+      const bool dims = is_list_of_sizes(def);
+      if (!dims && !questions_.near.contains(slot)) fixed_attributes_.insert(rule_.variables[slot]);
+      return constant_term(*s->term, slot, "", dims, counts_from_zero(def));
     }
-    if (def.name == "perm") {
-      std::vector<sym::Expr> perm;
-      int count = 1;
-      for (int k = 2; k <= rank; ++k) count *= k;
-      int number = choices_.choose(count + 1);
-      if (number == count) return perm;  // the reversal
-      std::vector<int64_t> rest;
-      for (int k = 0; k < rank; ++k) rest.push_back(k);
-      for (int k = rank; k > 0; --k) {
-        perm.push_back(rest[number % k]);
-        rest.erase(rest.begin() + number % k);
-        number /= k;
-      }
-      return perm;
-    }
-    if (def.name == "axis") return Index(rank ? choices_.choose(2 * rank) - rank : 0);
-    if (def.name == "axes") return std::vector<sym::Expr>{rank ? choices_.choose(rank) : 0};
-    if (def.name == "keepdims") return Index(choices_.choose(2));
     if (def.kind == ir::AttrKind::real) return parameter();
-    if (def.kind == ir::AttrKind::dtype) {
-      static constexpr DType types[] = {DType::f32, DType::f64, DType::i32,    DType::i64,
-                                        DType::f16, DType::u8,  DType::boolean};
-      return types[choices_.choose(7)];
-    }
     const auto fallback =
         def.default_value ? rules::to_term_value(*def.default_value) : std::nullopt;
     if (!fallback) throw Unfit{};
@@ -261,13 +260,13 @@ class Maker {
       TermValue v;
       if (a.term.kind == RuleTerm::Kind::variable) {
         auto& known = attrs_[a.term.slot];
-        if (!known) known = drawn_attribute(*def, a.term.slot, rank);
+        if (!known) known = drawn_attribute(*p.def, *def, a.term.slot, rank);
         v = *known;
         rules::Binding& b = bindings_[a.term.slot];
         b.kind = rules::Binding::Kind::term;
         b.term = v;
       } else {
-        v = constant_term(a.term, 0, false, false);
+        v = constant_term(a.term, 0, "", false, false);
       }
       const auto attr = rules::to_attribute(v, def->kind);
       if (!attr) throw Unfit{};
@@ -279,60 +278,84 @@ class Maker {
     return attrs;
   }
 
-  // Attributes that the rule does not name: defaults, the sample clause's, the record's samples'.
+  // Attributes that the rule does not name.
   const ir::AttrMap& rest(const Pattern& p, int rank) {
     rules::Binding& b = bindings_[p.rest];
     if (b.kind == rules::Binding::Kind::attrs) return b.attrs;
     b.kind = rules::Binding::Kind::attrs;
-    const auto named_here = [&](const std::string& name) {
-      return std::any_of(p.attrs.begin(), p.attrs.end(),
-                         [&](const rules::AttrPattern& a) { return a.name == name; });
-    };
-    std::vector<ir::AttrMap> family(1);
-    for (const ops::Sample& s : p.def->samples) {
-      ir::AttrMap map;
-      for (const auto& [name, v] : s.attrs)
-        if (!named_here(name) && (literal_ || (!is_window(name) && name != "group")))
-          map.emplace(name, v);
-      if (!map.empty()) family.push_back(map);
-    }
-    bool given = false;
-    if (sample_)
-      for (const rules::SampleSpec& s : *sample_) {
-        if (s.slot != p.rest || s.attr.empty()) continue;
-        for (const ops::AttrDef& def : p.def->attrs) {
-          if (def.name != s.attr) continue;
-          given = true;
-          const auto v =
-              rules::to_attribute(constant_term(*s.term, p.rest, false, false), def.kind);
-          if (v) family[0][def.name] = *v;
-        }
-      }
-    const size_t chosen = given ? 0 : choices_.choose(static_cast<int>(family.size()));
-    b.attrs = family[chosen];
-    for (const ops::AttrDef& def : p.def->attrs) {
-      if (named_here(def.name)) continue;
-      if (def.kind == ir::AttrKind::real) b.attrs[def.name] = parameter();
-      if (!is_window(def.name)) continue;
-      if (literal_) family_of_attributes_ = true;
-      else b.attrs[def.name] = window(def.name, p.rest, rank - 2);
-    }
-    const auto group = b.attrs.find("group");
-    const bool groups = std::any_of(p.def->attrs.begin(), p.def->attrs.end(),
-                                    [](const ops::AttrDef& d) { return d.name == "group"; });
-    if (groups && !named_here("group")) {
-      groups_ = true;
-      if (group == b.attrs.end() && !literal_)
-        if (const int g = choices_.choose(3); g > 0) b.attrs["group"] = int64_t{g + 1};
+    std::vector<const ops::AttrDef*> open;
+    for (const ops::AttrDef& def : p.def->attrs)
+      if (std::none_of(p.attrs.begin(), p.attrs.end(),
+                       [&](const rules::AttrPattern& a) { return a.name == def.name; }))
+        open.push_back(&def);
+    if (!given(p.rest)) b.attrs = of_family(*p.def, open);
+    for (const ops::AttrDef* def : open) {
+      std::optional<ir::AttrValue> v;
+      const rules::SampleSpec* s = given(p.rest, def->name);
+      const auto domain =
+          literal_ && s ? std::vector<TermValue>{} : finite_domain(*p.def, *def, rank);
+      if (!domain.empty())
+        v = rules::to_attribute(domain[choices_.choose(static_cast<int>(domain.size()))],
+                                def->kind);
+      else if (def->kind == ir::AttrKind::real) v = parameter();
+      else if (def->name == "steps" && !literal_)
+        v = rules::to_attribute(steps(s, p.rest), def->kind);
+      else if (is_counted(*def) && !literal_)
+        v = ir::Dims{named(rule_.variables[p.rest] + "_" + def->name)};
+      else if (is_window(def->name) && !literal_) v = window(def->name, p.rest, rank - 2);
+      else if (s)
+        v = rules::to_attribute(constant_term(*s->term, p.rest, "_" + def->name,
+                                              is_list_of_sizes(*def), counts_from_zero(*def)),
+                                def->kind);
+      else continue;
+      if (!v) throw Unfit{};
+      const bool held = domain.empty() && def->name != "steps" && !is_list_of_sizes(*def) &&
+                        !is_counted(*def) && def->kind != ir::AttrKind::real;
+      if (s && held) fixed_attributes_.insert(rule_.variables[p.rest] + "." + def->name);
+      if (def->default_value && ir::operator_equal(*v, *def->default_value))
+        b.attrs.erase(def->name);
+      else b.attrs[def->name] = *v;
     }
     return b.attrs;
   }
 
-  static bool is_window(const std::string& name) {
-    return name == "strides" || name == "dilations" || name == "pads";
+  // What the sample clause says of one attribute of a `*?a` variable, or of any.
+  const rules::SampleSpec* given(int slot, const std::string& name = "") const {
+    if (sample_)
+      for (const rules::SampleSpec& s : *sample_)
+        if (s.slot == slot && !s.attr.empty() && (name.empty() || s.attr == name)) return &s;
+    return nullptr;
   }
 
-  // Any strides, dilations (from 1) or pads (from 0).
+  ir::AttrMap of_family(const ops::OpDef& op, const std::vector<const ops::AttrDef*>& open) {
+    std::vector<ir::AttrMap> family(1);
+    for (const ops::Sample& s : op.samples) {
+      ir::AttrMap map;
+      for (const ops::AttrDef* def : open) {
+        const auto at = s.attrs.find(def->name);
+        const bool symbolic = is_window(def->name) || is_counted(*def);
+        if (at != s.attrs.end() && (literal_ || !symbolic)) map.insert(*at);
+      }
+      family_of_attributes_ |= literal_ && !map.empty();
+      if (!map.empty()) family.push_back(map);
+    }
+    return family[choices_.choose(static_cast<int>(family.size()))];
+  }
+
+  // Any steps of a slice along as many axes as the sample clause has: none stated, ones, any up,
+  // any down.
+  TermValue steps(const rules::SampleSpec* s, int slot) {
+    const size_t count = s && s->term ? std::max<size_t>(s->term->args.size(), 1) : 1;
+    std::vector<Index> all;
+    const int kind = choices_.choose(5);
+    for (size_t k = 0; k < (kind == 0 ? 0 : count); ++k) {
+      const Index any = named(fmt::format("{}_step{}", rule_.variables[slot], k));
+      all.push_back(kind == 1 ? Index(1) : kind == 2 ? Index(-1) : kind == 3 ? any : -any);
+    }
+    return all;
+  }
+
+  // Any strides, dilations, kernels (from 1) or pads (from 0).
   ir::AttrValue window(const std::string& name, int slot, int axes) {
     ir::Dims dims;
     const bool pads = name == "pads";
@@ -394,7 +417,7 @@ class Maker {
   Questions questions_;
   Choices choices_;
   const Substitution& sizes_;
-  bool shared_, literal_;
+  bool free_, shared_, literal_;
   ops::Builder builder_;
   rules::Bindings bindings_;
   const rules::RuleSample* sample_ = nullptr;
@@ -405,7 +428,8 @@ class Maker {
   DType dtype_ = DType::f32;
   ir::Dims common_;
   int copies_ = 2;
-  bool fixed_ = false, family_of_attributes_ = false, groups_ = false;
+  std::map<std::string, std::string> places_;  // where a name of the sample clause was met first
+  bool fixed_ = false, same_sizes_ = false, family_of_attributes_ = false;
   std::set<std::string> fixed_attributes_;  // variables with one value, the sample clause's
 };
 
@@ -434,7 +458,8 @@ Instance Maker::finish(const std::vector<ops::Val>& roots, std::vector<Index>& e
     order.push_back(key);
     builder_.output(fmt::format("v{}", order.size()), v);
   }
-  rules::WorkGraph graph(std::move(builder_).finish(), {.fold_constants = false});
+  rules::WorkGraph graph(std::move(builder_).finish(),
+                         {.fold_constants = false, .symbolic_counts = true});
   bind(graph, order, roots.size());
   Instance instance;
   Problem& p = instance.problem;
@@ -477,13 +502,15 @@ Instance Maker::finish(const std::vector<ops::Val>& roots, std::vector<Index>& e
     outputs[k].value = (*results)[k];
   }
   p.right = ir::without_dead_nodes(graph.to_graph(outputs));
+  // Nor is one whose right side breaks an equation between sizes (rules::apply).
+  equations = required_equations(p.right, std::move(equations));
   const auto limited = [&instance](const std::string& what) {
     instance.bound += (instance.bound.empty() ? "" : ", ") + what;
   };
   if (fixed_) limited("sizes and bounds as in the sample clause");
   for (const std::string& name : fixed_attributes_)
     limited("?" + name + " as in the sample clause");
-  if (groups_) limited("1 to 3 groups");
+  if (same_sizes_) limited("sizes equal as in the sample clause");
   if (family_of_attributes_) limited("attributes of windows as in the records' samples");
   return instance;
 }
@@ -497,7 +524,7 @@ std::optional<Instance> solved(const Rule& rule, std::vector<std::pair<int, int>
     std::optional<Instance> instance;
     try {
       instance = Maker(rule, choices, sizes, level).make(equations);
-      equations = required_equations(instance->problem, equations);
+      equations = required_equations(instance->problem.left, std::move(equations));
     } catch (const Unfit&) {
       return std::nullopt;
     } catch (const UserError&) {
@@ -521,8 +548,7 @@ std::optional<Instance> solved(const Rule& rule, std::vector<std::pair<int, int>
       for (const Index& e : equations)
         if (!e.is_constant()) instance->problem.hypotheses.push_back({e, true});
       for (const auto& [n, v] : sizes)
-        if (!v.is_constant() && !v.as_symbol())
-          instance->problem.hypotheses.push_back({v - Index(1), false});
+        if (!v.is_constant() && !v.as_symbol()) instance->problem.sizes.push_back(v);
       return instance;
     }
     for (auto& [n, v] : sizes) v = v.substitute({{name, value}});

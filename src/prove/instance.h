@@ -22,15 +22,16 @@ class Instances {
   /// be built although the left side matches.
   std::optional<Instance> next();
   bool cut_off() const { return cut_off_; }
-  /// How numbers of the sample clause are read: each place for any size · the same number for every
-  /// element of a list · as that number.
-  enum Level : int { any_sizes, shared_sizes, sample_sizes };
+  /// How sizes of the sample clause are read: each place for any size, whatever it is called ·
+  /// equal names for equal sizes · equal numbers for all elements of a list · as those numbers.
+  /// Units and zeros stand for themselves.
+  enum Level : int { free_sizes, named_sizes, shared_sizes, sample_sizes };
   /// The instance that next() gave, at a less general level; nothing if there is none.
   std::optional<Instance> weaker(int level) const;
 
  private:
   const rules::Rule& rule_;
-  int most_, made_ = 0, level_ = any_sizes;
+  int most_, made_ = 0, level_ = free_sizes;
   std::set<int> fitted_, earlier_;  ///< sample clauses that had an instance, at earlier levels
   bool cut_off_ = false, ended_ = false;
   std::vector<std::pair<int, int>> choices_, current_;  ///< taken, of how many

@@ -16,6 +16,7 @@ namespace {
 Facts facts_of(const Problem& p) {
   Facts facts;
   for (const Guard& g : p.hypotheses) facts.assume(g);
+  for (const Index& size : p.sizes) facts.assume({size - Index(p.least), false});
   return facts;
 }
 
@@ -191,6 +192,18 @@ void assume_requirements(Problem& p) {
     p.hypotheses.push_back({r.lhs - r.rhs, r.kind == ir::Requirement::Kind::equal});
 }
 
+namespace {
+
+// Sizes; one number where the record asks for a number.
+ir::AttrValue count_or_sizes(const std::string& op, const std::string& attr, const ir::Dims& dims) {
+  for (const ops::AttrDef& def : ops::registry().get(op).attrs)
+    if (def.name == attr && def.kind == ir::AttrKind::integer && dims[0].constant())
+      return *dims[0].constant();
+  return dims;
+}
+
+}  // namespace
+
 ir::Graph resized(const ir::Graph& graph, const Substitution& sizes,
                   const std::map<double, double>& numbers) {
   ops::Builder builder(graph.name());
@@ -227,7 +240,8 @@ ir::Graph resized(const ir::Graph& graph, const Substitution& sizes,
       operands.push_back(v.present() ? values[v.node][v.index] : ops::Val{});
     ir::AttrMap attrs = n.attrs;
     for (auto& [name, value] : attrs) {
-      if (auto* dims = std::get_if<ir::Dims>(&value)) *dims = replaced(*dims);
+      if (auto* dims = std::get_if<ir::Dims>(&value))
+        value = count_or_sizes(n.op, name, replaced(*dims));
       else if (auto* real = std::get_if<double>(&value); real && numbers.contains(*real))
         *real = numbers.at(*real);
     }
@@ -242,6 +256,17 @@ bool solve(const Index& e, std::string& name, Index& value) {
   constexpr int64_t largest_divisor = 8;
   std::map<std::string, Index> names;
   e.collect_symbols(names);
+  // n mod d = 0: n is d times another size.
+  for (const sym::Term& t : e.terms())
+    for (const sym::Atom& a : t.factors) {
+      const auto n = a.args.empty() ? std::nullopt : a.args[0].as_symbol();
+      if (!n || a.args[1].is_constant() || mentions(a.args[1], *n)) continue;
+      const Index rest = sym::modulo(a.args[0], a.args[1]);
+      if (!(e == rest) && !(e == -rest)) continue;
+      name = *n;
+      value = a.args[1] * Index::symbol(*n + "_q");
+      return true;
+    }
   for (const auto& [n, symbol] : names)
     for (int64_t c = 2; c <= largest_divisor; ++c) {
       const Index rest = sym::modulo(symbol, c);
@@ -285,7 +310,8 @@ bool unify(Problem& p) {
     p.right = resized(p.right, by);
     p.hypotheses = substitute(p.hypotheses, by);
     std::erase_if(p.hypotheses, [](const Guard& g) { return g.equal && g.value == Index(0); });
-    if (!value.as_symbol() && !value.constant()) p.hypotheses.push_back({value - Index(1), false});
+    for (Index& size : p.sizes) size = size.substitute(by);
+    if (!value.as_symbol() && !value.constant()) p.sizes.push_back(value);
   }
   return true;
 }
@@ -299,6 +325,24 @@ Domain domain_of(const ir::Graph& graph, rules::Mode mode) {
     }
   if (floats) return mode == rules::Mode::real ? Domain::reals : Domain::bits;
   return integers ? Domain::integers : Domain::booleans;
+}
+
+std::optional<Problem> with_empty_tensors(const Problem& problem) {
+  Substitution by;
+  for (ir::NodeId id : problem.left.inputs())
+    for (const Index& extent : problem.left.node(id).outputs[0].shape) {
+      if (extent.is_constant()) continue;
+      const auto name = extent.as_symbol();
+      if (!name) return std::nullopt;
+      by.emplace(*name, extent - Index(1));
+    }
+  Problem p = problem;
+  p.least = 0;
+  p.left = resized(p.left, by);
+  p.right = resized(p.right, by);
+  p.hypotheses = substitute(p.hypotheses, by);
+  for (Index& size : p.sizes) size = size.substitute(by);
+  return p;
 }
 
 Outcome decide(Problem problem, const ProveOptions& options) {

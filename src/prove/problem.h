@@ -10,6 +10,8 @@ namespace tessera::prove {
 struct Problem {
   ir::Graph left, right;
   std::vector<Guard> hypotheses;  ///< on sizes
+  std::vector<Index> sizes;       ///< that equations made from others: at least `least`
+  int least = 1;                  ///< of every extent
   /// Real numbers that stand for any number.
   std::set<double> parameters;
   /// Numbers of which constants hold the rounding.
@@ -43,6 +45,9 @@ bool unify(Problem& problem);
 Domain domain_of(const ir::Graph& graph, rules::Mode mode);
 
 Outcome decide(Problem problem, const ProveOptions& options);
+
+/// The same with tensors that may be empty; nothing if their extents are no plain sizes.
+std::optional<Problem> with_empty_tensors(const Problem& problem);
 
 /// What the left side requires of sizes becomes hypotheses.
 void assume_requirements(Problem& problem);

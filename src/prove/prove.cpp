@@ -12,6 +12,19 @@
 namespace tessera::prove {
 namespace {
 
+// Whether a proved pair is equal where tensors are empty too.
+bool holds_for_empty(const Problem& problem, ProveOptions options) {
+  options.limits.steps = 0;  // what needs a solver is left at extents of at least 1
+  try {
+    const auto empty = with_empty_tensors(problem);
+    if (!empty || decide(*empty, options).kind != Outcome::Kind::proved) return false;
+    int tried = 0;
+    return replay(*empty, options.replays, options.seed + 1, tried).empty();
+  } catch (const UserError&) {
+    return false;
+  }
+}
+
 // One instance into the verdict; false ends the proof.
 bool settle(const Problem& problem, const ProveOptions& options, Verdict& verdict) {
   const Outcome outcome = decide(problem, options);
@@ -32,6 +45,7 @@ bool settle(const Problem& problem, const ProveOptions& options, Verdict& verdic
     return false;
   }
   if (step_rank(outcome.how) > step_rank(verdict.how)) verdict.how = outcome.how;
+  if (verdict.from_zero) verdict.from_zero = holds_for_empty(problem, options);
   return true;
 }
 
@@ -79,7 +93,7 @@ Verdict prove(const rules::Rule& rule, const ProveOptions& options) {
       if (!next->bound.empty()) bounds.insert(next->bound);
       if (settle(next->problem, options, verdict)) continue;
       // Where sizes of any kind are too many, less general ones remain.
-      for (int level = Instances::shared_sizes;
+      for (int level = Instances::named_sizes;
            level <= Instances::sample_sizes && verdict.kind == Verdict::Kind::unknown &&
            !verdict.reason.empty();
            ++level) {

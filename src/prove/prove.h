@@ -36,7 +36,8 @@ struct Verdict {
   std::string note;    ///< of a bounded verdict: where the method ended with symbolic sizes
   std::string domain;  ///< "reals", "bits integers booleans" …
   std::string how;     ///< the strongest step that was needed: structure < division < … < reals
-  int instances = 0;   ///< symbolic instances that were decided
+  bool from_zero = true;  ///< holds for empty tensors too; else every extent is at least 1
+  int instances = 0;      ///< symbolic instances that were decided
   bool holds() const { return kind == Kind::proved || kind == Kind::bounded; }
 };
 std::string_view to_string(Verdict::Kind kind);

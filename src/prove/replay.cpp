@@ -68,6 +68,7 @@ std::string replay(const Problem& given, int attempts, uint64_t seed, int& tried
   std::map<std::string, Index> names;
   collect(p.left, names);
   collect(p.right, names);
+  for (const Index& size : p.sizes) p.hypotheses.push_back({size - Index(p.least), false});
   for (const Guard& g : p.hypotheses) g.value.collect_symbols(names);
   Rng rng(seed);
   tried = 0;

@@ -13,7 +13,7 @@ namespace tessera::prove {
 enum class Answer : uint8_t { unsatisfiable, satisfiable, unknown };
 
 struct SolverLimits {
-  unsigned steps = 3'000'000;  ///< Z3's rlimit
+  unsigned steps = 3'000'000;  ///< Z3's rlimit; 0: never asked
   unsigned seconds = 30;       ///< after which the child is killed: never met where steps suffice
   unsigned megabytes = 2048;   ///< address space of the child beyond the parent's
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "ops/registry.h"
 #include "rules/matcher.h"
 
 namespace tessera::rules {
@@ -64,6 +65,9 @@ class RightSide {
       const auto value = evaluate(a.term, context(repetition));
       auto attr = value ? to_attribute(*value, def->kind) : std::nullopt;
       if (!attr) throw Refused{};
+      const bool symbolic =
+          def->kind == ir::AttrKind::integer && ir::kind_of(*attr) == ir::AttrKind::dims;
+      if (symbolic && !graph_.options().symbolic_counts) throw Refused{};
       if (def->default_value && ir::operator_equal(*attr, *def->default_value)) attrs.erase(a.name);
       else attrs[a.name] = std::move(*attr);
     }
@@ -133,6 +137,51 @@ bool acceptable(const WorkGraph& graph, const Match& match, const std::vector<ir
   return true;
 }
 
+bool has_symbol(const WorkGraph& graph, ir::NodeId id) {
+  for (ir::Value v : graph.inputs(id))
+    if (v.present() && !sym::constants(graph.type(v).shape)) return true;
+  return false;
+}
+
+using Equations = std::vector<sym::Expr>;
+
+// What must be 0 for the records of a node to accept it.
+void add_equations(const ops::OpDef& def, const ops::InputTypes& types, const ir::AttrMap& attrs,
+                   Equations& to) {
+  if (def.meaning) {
+    for (const ir::Requirement& r : ops::instantiate(def, types, attrs).requirements)
+      if (r.kind == ir::Requirement::Kind::equal) to.push_back(r.lhs - r.rhs);
+  } else if (def.decompose) {
+    const ir::Graph inner = ops::decompose(def, types, attrs);
+    for (const ir::Node& n : inner.nodes()) {
+      ops::InputTypes operands;
+      for (ir::Value v : n.inputs) operands.push_back(v.present() ? &inner.type(v) : nullptr);
+      add_equations(ops::registry().get(n.op), operands, n.attrs, to);
+    }
+  }
+}
+
+void add_equations(const WorkGraph& graph, ir::NodeId id, Equations& to) {
+  ops::InputTypes types;
+  for (ir::Value v : graph.inputs(id)) types.push_back(v.present() ? &graph.type(v) : nullptr);
+  add_equations(graph.def(id), types, graph.node(id).attrs, to);
+}
+
+// Symbolic sizes may turn out to be any numbers: new nodes may require of them only what old nodes
+// require already.
+bool requires_more(const WorkGraph& graph, size_t mark) {
+  Equations fresh, known;
+  for (size_t id = mark; id < graph.node_limit(); ++id)
+    if (graph.alive(id) && has_symbol(graph, id)) add_equations(graph, id, fresh);
+  if (fresh.empty()) return false;
+  for (size_t id = 0; id < mark; ++id)
+    if (graph.alive(id) && has_symbol(graph, id)) add_equations(graph, id, known);
+  return std::any_of(fresh.begin(), fresh.end(), [&](const sym::Expr& e) {
+    return std::none_of(known.begin(), known.end(),
+                        [&](const sym::Expr& k) { return k == e || k == -e; });
+  });
+}
+
 std::string joined_names(const WorkGraph& graph, const Match& match) {
   std::string names;
   for (ir::Value root : match.roots) {
@@ -161,7 +210,7 @@ bool apply(WorkGraph& graph, const Match& match) {
   bool built = false;
   try {
     results = build_results(graph, match);
-    built = acceptable(graph, match, results);
+    built = acceptable(graph, match, results) && !requires_more(graph, mark);
   } catch (const Refused&) {
   } catch (const UserError&) {  // a record refuses the shapes or attributes
   }

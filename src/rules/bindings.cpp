@@ -46,6 +46,7 @@ std::optional<ir::AttrValue> to_attribute(const TermValue& value, ir::AttrKind k
     case ir::AttrKind::integer:
       if (const auto* flag = std::get_if<bool>(&value)) return ir::AttrValue{int64_t{*flag}};
       if (size && size->constant()) return ir::AttrValue{*size->constant()};
+      if (size) return ir::AttrValue{ir::Dims{*size}};  // records that count by it accept it
       break;
     case ir::AttrKind::real:
       if (const auto* real = std::get_if<double>(&value)) return ir::AttrValue{*real};

@@ -31,7 +31,8 @@ void find_matches(const WorkGraph& graph, const Rule& rule, ir::NodeId node,
 std::optional<std::vector<ir::Value>> add_right_side(WorkGraph& graph, const Match& match);
 
 /// Applies a match: adds the right side and replaces the roots. False, with the graph as before, if
-/// the right side is refused by its records, has another type than the left side, would make a
+/// the right side is refused by its records or requires symbolic sizes to be equal that need not be
+/// on the left, has another type than the left side, would make a
 /// cycle, or changes nothing.
 bool apply(WorkGraph& graph, const Match& match);
 

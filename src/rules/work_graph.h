@@ -24,6 +24,7 @@ struct WorkOptions {
   bool merge_equal = true;         ///< common-subexpression
   bool fold_constants = true;      ///< fold-constants
   int64_t eager_elements = 16384;  ///< results up to this size are folded as nodes are added
+  bool symbolic_counts = false;    ///< attributes that count (groups) may be symbols: for proofs
 };
 
 class WorkGraph {

@@ -118,4 +118,64 @@ std::optional<std::vector<int64_t>> SizeSystem::draw(Rng& rng, int64_t low, int6
   return std::nullopt;
 }
 
+namespace {
+
+// A symbol that occurs once in e = 0, with coefficient 1 or −1, and its value.
+std::pair<std::string, sym::Expr> solved(const sym::Expr& e) {
+  for (const sym::Term& t : e.terms()) {
+    const bool unit = t.coefficient == 1 || t.coefficient == -1;
+    if (!unit || t.factors.size() != 1 || t.factors[0].kind != sym::AtomKind::symbol) continue;
+    const sym::Expr symbol = sym::Expr::symbol(t.factors[0].name);
+    const sym::Expr rest = t.coefficient == 1 ? symbol - e : symbol + e;
+    std::map<std::string, sym::Expr> names;
+    rest.collect_symbols(names);
+    if (!names.contains(t.factors[0].name)) return {t.factors[0].name, rest};
+  }
+  return {"", sym::Expr(0)};
+}
+
+}  // namespace
+
+std::optional<std::vector<sym::Expr>> SizeSystem::symbols() const {
+  std::vector<std::optional<sym::Expr>> values(parent_.size());
+  std::vector<bool> summed(parent_.size(), false);
+  for (const Sum& s : sums_) summed[find(s.whole)] = true;
+  for (size_t id = 0; id < parent_.size(); ++id) {
+    const Id root = find(static_cast<Id>(id));
+    if (values[root]) continue;
+    if (value_[root]) values[root] = sym::Expr(*value_[root]);
+    else if (!summed[root]) values[root] = sym::Expr::symbol("s" + std::to_string(root));
+  }
+  std::vector<bool> used(sums_.size(), false);
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (size_t k = 0; k < sums_.size(); ++k) {
+      sym::Expr total(0);
+      bool known = !used[k];
+      for (Id p : sums_[k].parts)
+        if (values[find(p)]) total = total + *values[find(p)];
+        else known = false;
+      if (!known) continue;
+      used[k] = changed = true;
+      auto& whole = values[find(sums_[k].whole)];
+      if (!whole) {
+        whole = total;
+        continue;
+      }
+      if (*whole == total) continue;
+      const auto [open, solution] = solved(*whole - total);
+      if (open.empty()) return std::nullopt;
+      for (auto& v : values)
+        if (v) v = v->substitute({{open, solution}});
+    }
+  }
+  std::vector<sym::Expr> all;
+  for (size_t id = 0; id < parent_.size(); ++id) {
+    const auto& v = values[find(static_cast<Id>(id))];
+    if (!v) return std::nullopt;  // a sum that contains itself
+    all.push_back(*v);
+  }
+  return all;
+}
+
 }  // namespace tessera::corpus

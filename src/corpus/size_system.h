@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/rng.h"
+#include "sym/expr.h"
 
 namespace tessera::corpus {
 
@@ -36,6 +37,9 @@ class SizeSystem {
   /// succeeds. `one_group`: every convolution has one group.
   std::optional<std::vector<int64_t>> draw(Rng& rng, int64_t low, int64_t high,
                                            bool one_group) const;
+  /// Sizes by id as expressions: a symbol where nothing determines them, sums of their parts. Two
+  /// sums of one size leave an equation that one symbol is solved for; nothing if that fails.
+  std::optional<std::vector<sym::Expr>> symbols() const;
 
  private:
   struct Sum {

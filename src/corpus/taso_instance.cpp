@@ -53,17 +53,23 @@ class Shapes {
       if (!options.same_outputs) continue;
       for (int axis = 0; axis < a.rank(); ++axis) sizes_.unify(a.size(axis), b.size(axis));
     }
+    if (options.symbolic) {
+      const auto symbols = sizes_.symbols();
+      if (!symbols) throw Illegal{};
+      values_ = *symbols;
+      return;
+    }
     const auto drawn = sizes_.draw(rng, options.low, options.high, options.one_group);
     if (!drawn) throw Illegal{};
-    values_ = *drawn;
+    values_.assign(drawn->begin(), drawn->end());
   }
 
-  Shape shape(const Typed& t) const {
-    Shape s;
+  ir::Dims shape(const Typed& t) const {
+    ir::Dims s;
     for (const TreePtr& axis : t.axes) s.push_back(values_[axis->size]);
     return s;
   }
-  int64_t value(Id id) const { return values_[id]; }
+  sym::Expr value(Id id) const { return values_[id]; }
   const Typed& of(const TasoTerm& t) const {
     return t.is_variable() ? variables_.at(t.variable) : terms_.at(&t);
   }
@@ -246,7 +252,8 @@ class Shapes {
   std::map<std::string, Id> variable_ranks_;
   std::map<const TasoTerm*, Id> term_ranks_;
   std::vector<Id> products_;
-  std::vector<int64_t> rank_values_, values_;
+  std::vector<int64_t> rank_values_;
+  std::vector<sym::Expr> values_;
   std::map<std::string, Typed> variables_;
   std::map<const TasoTerm*, Typed> terms_;
 };
@@ -255,22 +262,25 @@ class Side {
  public:
   Side(const std::vector<TasoTerm>& outputs, const Shapes& shapes)
       : shapes_(shapes), builder_("rule") {
-    for (const auto& [name, t] : shapes.variables()) {
-      const Shape s = shapes.shape(t);
-      inputs_[name] = builder_.input(name, {DType::f64, ir::Dims(s.begin(), s.end())});
-    }
+    for (const auto& [name, t] : shapes.variables())
+      inputs_[name] = builder_.input(name, {DType::f64, shapes.shape(t)});
     for (size_t k = 0; k < outputs.size(); ++k)
       builder_.output(fmt::format("y{}", k), value(outputs[k]));
   }
   ir::Graph finish() && { return std::move(builder_).finish(); }
-  int64_t groups() const { return groups_; }
+  const sym::Expr& groups() const { return groups_; }
 
  private:
   using Ints = std::vector<int64_t>;
 
   ops::Val constant(const TasoTerm& t) {
-    Tensor c(DType::f64, shapes_.shape(shapes_.of(t)));
-    const Shape& s = c.shape();
+    const ir::Dims dims = shapes_.shape(shapes_.of(t));
+    const auto sizes = sym::constants(dims);
+    return sizes ? tensor(t, *sizes) : symbolic_tensor(t, dims);
+  }
+
+  ops::Val tensor(const TasoTerm& t, const Shape& s) {
+    Tensor c(DType::f64, s);
     if (t.op == "ones" || t.op == "pool_weight") {
       for (int64_t k = 0; k < c.size(); ++k) c.set_float(k, 1);
     } else if (t.op == "identity_matrix") {
@@ -280,6 +290,18 @@ class Side {
         c.set_float(((k * s[0] + k) * s[2] + s[2] / 2) * s[3] + s[3] / 2, 1);
     }
     return builder_.constant(std::move(c));
+  }
+
+  ops::Val symbolic_tensor(const TasoTerm& t, const ir::Dims& s) {
+    const auto filled = [&](double v, const ir::Dims& shape) {
+      return ops::expand(builder_.scalar(v, DType::f64), shape);
+    };
+    if (t.op == "ones" || t.op == "pool_weight") return filled(1, s);
+    const ops::Val unit = builder_.op("eye_like", {filled(0, {s[0], s[0]})});
+    if (t.op == "identity_matrix") return unit;
+    const sym::Expr h = sym::floor_div(s[2], 2), w = sym::floor_div(s[3], 2);
+    return builder_.op("pad", {ops::reshape(unit, {s[0], s[0], 1, 1})},
+                       {{"pads", ir::Dims{0, 0, h, w, 0, 0, s[2] - 1 - h, s[3] - 1 - w}}});
   }
 
   ops::Val activated(const TasoTerm& t, ops::Val v) {
@@ -302,9 +324,10 @@ class Side {
     const int64_t h = t.integer("kernel_h"), w = t.integer("kernel_w");
     ir::AttrMap attrs{{"pads", Ints{h / 2, w / 2, h / 2, w / 2}}};
     if (t.op == "conv2d") {
-      const int64_t group = *x[0].dim(1).constant() / *x[1].dim(1).constant();
-      groups_ = std::max(groups_, group);
-      if (group > 1) attrs["group"] = group;
+      const sym::Expr group = sym::floor_div(x[0].dim(1), x[1].dim(1));
+      groups_ = sym::max(groups_, group);
+      if (!group.is_constant()) attrs["group"] = ir::Dims{group};
+      else if (group.constant_part() > 1) attrs["group"] = group.constant_part();
       return activated(t, builder_.op("conv", x, attrs));
     }
     attrs["kernel_shape"] = Ints{h, w};
@@ -331,8 +354,8 @@ class Side {
       return builder_.op_n("split", x, {{"axis", t.integer("axis")}, {"sizes", sizes}})[t.output];
     }
     if (t.op == "enlarge") {
-      const int64_t h = (t.integer("kernel_h") - *x[0].dim(2).constant()) / 2,
-                    w = (t.integer("kernel_w") - *x[0].dim(3).constant()) / 2;
+      const sym::Expr h = sym::floor_div(t.integer("kernel_h") - x[0].dim(2), 2),
+                      w = sym::floor_div(t.integer("kernel_w") - x[0].dim(3), 2);
       return builder_.op("pad", x, {{"pads", ir::Dims{0, 0, h, w, 0, 0, h, w}}});
     }
     return constant(t);
@@ -341,7 +364,7 @@ class Side {
   const Shapes& shapes_;
   ops::Builder builder_;
   std::map<std::string, ops::Val> inputs_;
-  int64_t groups_ = 1;
+  sym::Expr groups_ = 1;
 };
 
 bool has_shapeless_constant(const TasoTerm& t) {
@@ -362,8 +385,8 @@ bool has_shapeless_constant(const TasoRule& rule) {
 std::string TasoInstance::to_string() const {
   std::string text;
   for (const auto& [name, shape] : shapes)
-    text += (text.empty() ? "" : ", ") + name + shape_to_string(shape);
-  return text + (groups > 1 ? fmt::format(", groups {}", groups) : "");
+    text += (text.empty() ? "" : ", ") + name + sym::to_string(shape);
+  return text + (groups == sym::Expr(1) ? "" : ", groups " + groups.to_string());
 }
 
 std::optional<TasoInstance> draw_taso_instance(const TasoRule& rule, Rng& rng,
@@ -373,7 +396,7 @@ std::optional<TasoInstance> draw_taso_instance(const TasoRule& rule, Rng& rng,
     Side left(rule.left, shapes), right(rule.right, shapes);
     TasoInstance instance;
     for (const auto& [name, t] : shapes.variables()) instance.shapes[name] = shapes.shape(t);
-    instance.groups = std::max(left.groups(), right.groups());
+    instance.groups = sym::max(left.groups(), right.groups());
     instance.left = std::move(left).finish();
     instance.right = std::move(right).finish();
     return instance;

@@ -20,13 +20,14 @@ struct TasoDraw {
   int64_t low = 1, high = 4;
   bool one_group = false;    ///< every convolution has one group
   bool equal_parts = false;  ///< operands of a concatenation have equal shapes
+  bool symbolic = false;     ///< sizes are symbols; only ranks are drawn
   bool same_outputs = true;  ///< only sizes for which both sides' outputs have equal shapes
 };
 
 struct TasoInstance {
-  std::map<std::string, Shape> shapes;  ///< of the variables
-  int64_t groups = 1;                   ///< the most groups that a convolution has
-  ir::Graph left, right;                ///< with the same inputs: the variables by name
+  std::map<std::string, ir::Dims> shapes;  ///< of the variables
+  sym::Expr groups = 1;   ///< the most groups that a convolution has, of those that are known
+  ir::Graph left, right;  ///< with the same inputs: the variables by name
 
   std::string to_string() const;  ///< "x1[2,3], x4[3,4], groups 1"
 };

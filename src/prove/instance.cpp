@@ -20,8 +20,7 @@ using rules::Rule;
 using RuleTerm = rules::Term;
 using rules::TermValue;
 
-/// These choices make no instance of the rule.
-struct Unfit {};
+/ struct Unfit {};
 
 /// Answers questions by a recorded list, extending it by first answers.
 class Choices {

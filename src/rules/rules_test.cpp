@@ -36,6 +36,17 @@ INSTANTIATE_TEST_SUITE_P(rules, EveryRule, testing::ValuesIn(names()), [](const 
   return name;
 });
 
+TEST(RuleSet, those_below_a_status_are_passed_over) {
+  RuleSet proved;
+  add_rules(proved, "rules", {.least = Status::proved});
+  const size_t written = proved.rules().size();
+  add_rules(proved, "rules/learned", {.least = Status::proved});
+  EXPECT_GT(proved.rules().size(), written);
+  EXPECT_LT(written, shipped().rules().size());
+  EXPECT_TRUE(proved.left_out().empty());
+  for (const Rule& r : proved.rules()) EXPECT_EQ(proved.status(r), Status::proved) << r.name;
+}
+
 TEST(RuleSet, all_rules_have_a_valid_certificate) {
   EXPECT_THAT(load_rules("rules").left_out(), testing::IsEmpty())
       << "run build/release/tools/certify_rules";

@@ -20,7 +20,7 @@ using rules::Rule;
 using RuleTerm = rules::Term;
 using rules::TermValue;
 
-/ struct Unfit {};
+struct Unfit {};  // these choices make no instance
 
 /// Answers questions by a recorded list, extending it by first answers.
 class Choices {

@@ -69,8 +69,9 @@ class Worker {
     optimize_seconds_ = seconds_since(prepared);
     if (tolerance > 0) reduce(graph, options, tolerance);
     const auto optimized = Clock::now();
-    plan_ = plan::compile(std::move(graph), *backend::cpu::make_target({.cache = cache}),
-                          {.threads = threads, .reduced = options.reduced});
+    plan_ =
+        plan::compile(std::move(graph), *backend::cpu::make_target({.cache = cache}),
+                      {.threads = threads, .own_products = !optimize, .reduced = options.reduced});
     compile_seconds_ = seconds_since(optimized);
     kernels_found_ = cache->hits();
     kernels_compiled_ = cache->misses();

@@ -56,6 +56,7 @@ class CpuProgram : public Program {
     plan::CompileOptions compiling;
     compiling.threads = thread_count(options);
     compiling.fuse = options.fuse;
+    compiling.own_products = options.exact;
     compiling.kernels = kernels;
     compiling.reduced = options.reduced;
     compiling.warn = options.warn;

@@ -111,6 +111,7 @@ CheckReport check(const ir::Graph& a, const ir::Graph& b, const Options& options
   Options own = options, second_options = options;
   own.kernels.clear();
   own.reduced.clear();
+  own.exact = true;
   second_options.force_kernels = true;
   second_options.reduced = checking.reduced;
   const auto first = compile(a, own), second = compile(b, second_options);

@@ -79,6 +79,7 @@ std::string objection(const ir::Graph& before, OptimizeReport& candidate, const 
   report_progress(options, "compiling before and after");
   Options without = options;
   without.kernels.clear();
+  without.exact = true;  // as it was imported
   const auto first = compile(before, without), second = compile(candidate.graph, reduced);
   candidate.kernels = second->kernels();
   candidate.peak_bytes_before = first->peak_bytes();

@@ -34,7 +34,9 @@ struct Options {
   std::set<std::string> disabled_rules;  ///< names of rules and passes, or of families
   /// Only rules that are proved for all shapes, the learned ones included.
   bool proved_rules = false;
-  bool exact = false;                   ///< only rewrites that keep every bit
+  /// Only rewrites that keep every bit, and kernels of the products that the operators state: sums
+  /// in another order, but no Winograd.
+  bool exact = false;
   std::map<std::string, int64_t> bind;  ///< sizes of symbolic dimensions
   /// Unknown operators become barriers: such a model can be rewritten and exported, not run.
   bool allow_barriers = false;

@@ -118,7 +118,7 @@ api::Options ModelOptions::options(Shell& shell) const {
   for (const std::string& text : bind) result.bind.insert(parse_binding(text));
   result.cache_folder = cache == "none" ? "" : cache;
   result.require_cache_hit = require_cache_hit;
-  result.exact = tolerance == "exact";
+  result.exact = tolerance == "exact" || no_optimize;
   result.proved_rules = rules == "proved";
   result.disabled_rules.insert(disabled.begin(), disabled.end());
   result.warn = [](const std::string& message) { note("warning: " + message); };

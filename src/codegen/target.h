@@ -72,6 +72,7 @@ struct LibraryRequest {
   std::vector<PostOp> post;
   int threads = 1;
   bool generated_only = false;  ///< no kernel of a library from outside
+  bool own_products = false;    ///< those that the operator's meaning states: no Winograd
   double flops = 0, bytes = 0;  ///< of the whole work; 0: not known
   /// Of op "tile": the program that computes it, with known sizes. Sources and destination are
   /// row-major, and may have further leading axes.

@@ -25,6 +25,7 @@ struct CompileOptions {
   int threads = 1;
   bool fuse = true;             ///< false: one kernel per node
   bool generated_only = false;  ///< products and convolutions by generated kernels alone
+  bool own_products = false;    ///< those that the meanings state: no Winograd
   Kernels kernels;              ///< tile programs, used wherever one of their references matches
   std::function<void(const std::string&)> warn;  ///< hears why a kernel is not used; or null
   ReducedLaunches reduced;                       ///< none inside of recurrences

@@ -163,6 +163,7 @@ class Emitter {
     request.kernel = s.kernel;
     request.threads = options_.threads;
     request.generated_only = options_.generated_only;
+    request.own_products = options_.own_products;
     request.flops = s.flops;
     request.bytes = s.bytes;
     std::deque<Tensor> constants;

@@ -197,7 +197,7 @@ std::shared_ptr<const runtime::Kernel> ContractionKernels::make(const LibraryReq
   if (r.precision != codegen::Precision::f32) return nullptr;
   join_groups(form->contraction, unit_.lanes);
   if (!only && !has_tiles(form->contraction, unit_)) return nullptr;
-  if (const auto winograd = winograd_form(r, *form)) {
+  if (const auto winograd = r.own_products ? std::nullopt : winograd_form(r, *form)) {
     return make_winograd(
         r, *winograd, form->operands, unit_, jit_,
         [&](const std::string& key, codegen::EmittedKernel k) {

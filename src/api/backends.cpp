@@ -57,6 +57,7 @@ class CpuProgram : public Program {
     compiling.threads = thread_count(options);
     compiling.fuse = options.fuse;
     compiling.own_products = options.exact;
+    compiling.generated_only = options.generated_only;
     compiling.kernels = kernels;
     compiling.reduced = options.reduced;
     compiling.warn = options.warn;

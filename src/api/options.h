@@ -41,6 +41,7 @@ struct Options {
   /// Unknown operators become barriers: such a model can be rewritten and exported, not run.
   bool allow_barriers = false;
   bool fuse = true;
+  bool generated_only = false;  ///< no kernels of oneDNN
   /// What choose_precision() chose for the graph that is compiled; the CPU heeds it.
   plan::ReducedLaunches reduced;
   /// Compiled kernels are kept in this folder, which must be the user's alone; empty: nowhere.

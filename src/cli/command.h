@@ -37,12 +37,14 @@ struct ModelOptions {
   std::string kernels;
   bool force_kernels = false;
   bool require_cache_hit = false;
+  bool no_onednn = false;
   bool no_optimize = false;
   bool json = false;
   bool quiet = false;
 
   void add_model(CLI::App& app, const std::string& what = "a model, .onnx or .tsr");
-  void add_engine(CLI::App& app);   ///< --target --threads --bind --cache --require-cache-hit
+  /// --target --threads --bind --cache --require-cache-hit --no-onednn
+  void add_engine(CLI::App& app);
   void add_kernels(CLI::App& app);  ///< --kernels --force-kernels
   void add_budget(CLI::App& app, const std::string& what);
   void add_tolerance(CLI::App& app);

@@ -69,6 +69,7 @@ void ModelOptions::add_engine(CLI::App& app) {
       ->type_name("FOLDER")
       ->envname("TESSERA_CACHE")
       ->capture_default_str();
+  app.add_flag("--no-onednn", no_onednn, "only kernels that Tessera generates");
   app.add_flag("--require-cache-hit", require_cache_hit, "fail where a kernel must be compiled");
 }
 
@@ -119,6 +120,7 @@ api::Options ModelOptions::options(Shell& shell) const {
   result.cache_folder = cache == "none" ? "" : cache;
   result.require_cache_hit = require_cache_hit;
   result.exact = tolerance == "exact" || no_optimize;
+  result.generated_only = no_onednn;
   result.proved_rules = rules == "proved";
   result.disabled_rules.insert(disabled.begin(), disabled.end());
   result.warn = [](const std::string& message) { note("warning: " + message); };

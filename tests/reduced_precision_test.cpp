@@ -181,7 +181,9 @@ TEST(ReducedPrecision, stays_inside_any_tolerance_on_fresh_inputs) {
                  other = exact->run(api::random_inputs(graph, seed + 1)),
                  x = program->run(api::random_inputs(graph, seed));
       const double error = api::compare(y[0], x[0], api::distance(y[0], other[0])).error;
-      if (report.reduced_count() == 0) EXPECT_EQ(error, 0);
+      if (report.reduced_count() == 0) {
+        EXPECT_EQ(error, 0);
+      }
       EXPECT_LE(error, tolerance) << "seed " << seed;
     }
   }

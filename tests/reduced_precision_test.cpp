@@ -172,7 +172,9 @@ TEST(ReducedPrecision, stays_inside_any_tolerance_on_fresh_inputs) {
     const api::PrecisionReport report = api::choose_precision(graph, options, tolerance);
     EXPECT_LE(report.error, tolerance);
     most = std::max(most, report.reduced_count());
-    if (tolerance == 1e-7) EXPECT_EQ(report.reduced_count(), 0);
+    if (tolerance == 1e-7) {
+      EXPECT_EQ(report.reduced_count(), 0);
+    }
     api::Options reduced = options;
     reduced.reduced = report.reduced;
     const auto program = api::compile(graph, reduced);

@@ -2,6 +2,7 @@
 // Judgements as text of child processes.
 #include "synth/judge.h"
 
+#include "audit/audit.h"
 #include "base/check.h"
 #include "base/processes.h"
 #include "corpus/soundness.h"
@@ -27,16 +28,19 @@ Judgement tested(int instances) {
 Judgement judge_one(const LearnedRule& learned, const JudgeOptions& options) {
   const rules::Rule rule = rules::parse_rule(learned.text(), "learned", 1);
   const corpus::SoundnessOptions strange{.instances = options.instances};
+  // In exact arithmetic, and with empty tensors more often.
+  const audit::AuditOptions audited{.instances = options.instances,
+                                    .attempts = 25 * options.instances};
   int instances = learned.instances;
   std::vector<rules::Rule> directions{rule};
   if (rule.both_ways) directions.push_back(rule.reversed());
   for (const rules::Rule& direction : directions) {
+    const bool backward = &direction != &directions[0];
     const corpus::SoundnessReport r = corpus::check_soundness(direction, strange);
-    if (!r.failure.empty()) {
-      const bool backward = &direction != &directions[0];
-      return refuted(Judgement::By::instances, backward, r.failure);
-    }
-    instances += r.instances;
+    if (!r.failure.empty()) return refuted(Judgement::By::instances, backward, r.failure);
+    const audit::AuditReport a = audit::audit(direction, audited);
+    if (!a.failure.empty()) return refuted(Judgement::By::instances, backward, a.failure);
+    instances += r.instances + a.agreed();
   }
   const prove::Verdict verdict = prove::prove_both_ways(rule);
   if (verdict.kind == prove::Verdict::Kind::refuted)

@@ -6,31 +6,13 @@
 #include <cmath>
 
 #include "backend/cpu/target.h"
-#include "base/rng.h"
 #include "lang/parse.h"
 #include "ops/evaluate.h"
 #include "plan/compile.h"
+#include "random_inputs.h"
 
 namespace tessera {
 namespace {
-
-enum class Numbers { usual, unusual };
-
-std::vector<Tensor> random_inputs(const ir::Graph& graph, Numbers numbers) {
-  Rng rng(11);
-  std::vector<Tensor> inputs;
-  for (ir::NodeId id : graph.inputs()) {
-    const ir::ValueType& type = graph.node(id).outputs[0];
-    inputs.emplace_back(type.dtype, type.concrete_shape());
-    const double rare[] = {std::nan(""), HUGE_VAL, -HUGE_VAL, -0.0};
-    for (int64_t k = 0; k < inputs.back().size(); ++k) {
-      const int64_t one_in = std::max<int64_t>(40, inputs.back().size() / 20);
-      const bool is_rare = numbers == Numbers::unusual && rng.integer(0, one_in) == 0;
-      inputs.back().set_float(k, is_rare ? rare[rng.integer(0, 3)] : rng.normal());
-    }
-  }
-  return inputs;
-}
 
 // Whether some launch is a generated product.
 bool has_tiles(const runtime::Plan& plan) {
@@ -153,11 +135,14 @@ TEST(GeneratedKernels, convolve_by_winograd) {
       "param b: f32[83] = normal(seed=4)\ninput z: f32[2, 83, 30, 33]\n";
   const std::string body = head + "output y = relu(conv(x, w, b, pads=[1, 1, 1, 1]) + z)\n";
   const auto target = backend::cpu::make_target();
-  const auto plan = plan::compile(lang::parse_program(body, "test"), *target, {});
-  bool winograd = false;
-  for (const runtime::Launch& l : plan->launches())
-    winograd |= l.kernel->implementation().starts_with("winograd");
-  EXPECT_TRUE(winograd);
+  for (const bool own_products : {false, true}) {
+    const auto plan =
+        plan::compile(lang::parse_program(body, "test"), *target, {.own_products = own_products});
+    bool winograd = false;
+    for (const runtime::Launch& l : plan->launches())
+      winograd |= l.kernel->implementation().starts_with("winograd");
+    EXPECT_EQ(winograd, !own_products);
+  }
   expect_like_reference(body);
   expect_like_reference(body, true, Numbers::unusual);
   expect_like_reference(convolution("1, 64, 58, 58", "64, 64, 3, 3", ""));

@@ -12,11 +12,11 @@
 #include "api/plan_file.h"
 #include "api/precision.h"
 #include "backend/cpu/target.h"
-#include "base/rng.h"
 #include "codegen/loop_kernel.h"
 #include "lang/parse.h"
 #include "ops/evaluate.h"
 #include "plan/switchable_plan.h"
+#include "random_inputs.h"
 
 namespace tessera {
 namespace {
@@ -26,24 +26,6 @@ using codegen::Precision;
 #define REQUIRE_PAIRS()                                                               \
   if (const auto unit = codegen::host_vector_unit(); !unit.has_bf16 || !unit.has_i16) \
   GTEST_SKIP() << "this processor has no AVX512_BF16 or no AVX512_VNNI"
-
-enum class Numbers { usual, unusual, tiny };
-
-std::vector<Tensor> inputs_of(const ir::Graph& graph, Numbers numbers) {
-  Rng rng(11);
-  std::vector<Tensor> inputs;
-  for (ir::NodeId id : graph.inputs()) {
-    const ir::ValueType& type = graph.node(id).outputs[0];
-    inputs.emplace_back(type.dtype, type.concrete_shape());
-    const double rare[] = {std::nan(""), HUGE_VAL, -HUGE_VAL, -0.0};
-    for (int64_t k = 0; k < inputs.back().size(); ++k) {
-      const bool is_rare = numbers == Numbers::unusual && rng.integer(0, 60) == 0;
-      const double usual = rng.normal() * (numbers == Numbers::tiny ? 1e-40 : 1);
-      inputs.back().set_float(k, is_rare ? rare[rng.integer(0, 3)] : usual);
-    }
-  }
-  return inputs;
-}
 
 // ‖found − expected‖ over ‖expected‖, where both are finite; the others must be alike.
 double error_of(const Tensor& found, const Tensor& expected) {
@@ -62,7 +44,7 @@ void expect_close(const std::string& program, bool kernels = true,
                   Numbers numbers = Numbers::usual) {
   SCOPED_TRACE(program);
   const ir::Graph graph = lang::parse_program(program, "test");
-  const std::vector<Tensor> inputs = inputs_of(graph, numbers);
+  const std::vector<Tensor> inputs = random_inputs(graph, numbers);
   const std::vector<Tensor> expected = ops::evaluate(graph, inputs);
   std::map<Precision, std::vector<Tensor>> first;
   for (const int threads : {1, 2}) {

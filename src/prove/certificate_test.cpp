@@ -8,7 +8,7 @@
 namespace tessera::prove {
 namespace {
 
-constexpr size_t stride = 41;  // a sample that takes a few seconds
+constexpr size_t stride = 17;  // a sample that takes some seconds
 
 TEST(Certificate, proofs_repeat) {
   const rules::Certificates certificates = rules::read_certificates("rules");

@@ -8,6 +8,7 @@
 #include "ops/evaluate.h"
 #include "ops/registry.h"
 #include "tile/program.h"
+#include "types/test_difference.h"
 
 namespace tessera::tile {
 namespace {
@@ -19,24 +20,6 @@ std::string error_of(const std::string& text) {
     return e.what();
   }
   return "no error";
-}
-
-// The first difference between two tensors, up to rounding in f64.
-std::string difference(const Tensor& expected, const Tensor& found) {
-  if (expected.shape() != found.shape()) return "another shape";
-  for (int64_t k = 0; k < expected.size(); ++k) {
-    if (!is_float(expected.type())) {
-      if (expected.integer_at(k) != found.integer_at(k))
-        return fmt::format("element {}: {}, expected {}", k, found.integer_at(k),
-                           expected.integer_at(k));
-      continue;
-    }
-    const double e = expected.float_at(k), f = found.float_at(k);
-    if ((std::isnan(e) && std::isnan(f)) || e == f) continue;
-    if (!(std::fabs(e - f) <= 1e-9 * std::max(1.0, std::fabs(e))))
-      return fmt::format("element {}: {}, expected {}", k, f, e);
-  }
-  return {};
 }
 
 Tensor random_tensor(const ir::ValueType& type, Rng& rng) {
@@ -85,7 +68,7 @@ TEST(Tile, lowers_the_samples_of_every_record) {
         Schedule schedule;
         for (const Axis& a : program.axes)
           if (size) schedule.blocks[a.name] = size;
-        EXPECT_EQ(difference(expected[0], interpret(program, schedule, given)[0]), "")
+        EXPECT_EQ(difference(expected[0], interpret(program, schedule, given)[0], 1e-9), "")
             << "blocks of " << size << "\n"
             << print(program);
       }

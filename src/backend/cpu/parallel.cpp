@@ -29,10 +29,13 @@ constexpr microseconds worker_patience{150};
 constexpr microseconds caller_patience{500};
 // A thread that waits offers its core to others this often.
 constexpr microseconds politeness{10};
-// A caller that waits this long for a part meets a worker that lost its core in the middle of it.
-constexpr microseconds stall{200};
-// After a stall callers work alone: twice as long each time, half as long when all was well for
-// several times as long.
+// Working together may cost this much more than it won before callers work alone: about what one
+// worker costs that loses its core in the middle of a part.
+constexpr milliseconds most_credit{4};
+// What they may spend after a pause: the waking of workers is charged to it.
+constexpr milliseconds first_credit{1};
+// They work alone twice as long each time, and half as long after full credit for several times as
+// long.
 constexpr milliseconds shortest_pause{1}, longest_pause{128};
 constexpr int good_pauses = 4;
 
@@ -148,7 +151,7 @@ class Pool {
     for (int k = 0; k < threads - 1; ++k)
       workers_[k]->turn.store(region_, std::memory_order_release);
     if (!alone) wake(threads);
-    work(0, false);
+    const int own = work(0, false);
     const Clock::time_point worked = Clock::now();
     const auto is_over = [this] { return remaining_.load(std::memory_order_acquire) == 0; };
     spin(caller_patience, is_over);
@@ -156,7 +159,7 @@ class Pool {
          left = remaining_.load(std::memory_order_acquire))
       remaining_.wait(left, std::memory_order_acquire);
     if (invalid_.load(std::memory_order_relaxed)) _mm_setcsr(_mm_getcsr() | _MM_EXCEPT_INVALID);
-    judge(start, worked);
+    judge(start, worked, own);
   }
 
   // Wakes the workers that sleep, among those of a region of `threads` threads.
@@ -167,19 +170,31 @@ class Pool {
       if (workers_[k]->asleep.load(std::memory_order_relaxed)) workers_[k]->turn.notify_one();
   }
 
-  // A caller that waited longer than it worked would have been quicker alone.
-  void judge(Clock::time_point start, Clock::time_point worked) {
+  // What a region won over working alone, where its caller did `own` of its parts, goes to the
+  // account of working together. A worker that lost its core now and then leaves it full; one whose
+  // core is busy empties it.
+  void judge(Clock::time_point start, Clock::time_point worked, int own) {
     const Clock::time_point now = Clock::now();
-    const bool stalled = now - worked > stall && now - worked > worked - start;
-    if (stalled) pause_ = std::clamp<Clock::duration>(2 * pause_, shortest_pause, longest_pause);
-    else if (pause_ == Clock::duration::zero() || now - alone_until_ < good_pauses * pause_) return;
-    else pause_ = pause_ > shortest_pause ? pause_ / 2 : Clock::duration::zero();
-    alone_until_ = stalled ? now + pause_ : now;
+    const int others = threads_.load(std::memory_order_relaxed) - 1;
+    if (others == 0) return;
+    const Clock::duration alone = own > 0 ? (worked - start) * parts_ / own : now - start;
+    credit_ += std::min(alone - (now - start), (now - start) * others);
+    credit_ = std::min<Clock::duration>(credit_, most_credit);
+    if (credit_ < Clock::duration::zero()) {
+      credit_ = first_credit;
+      pause_ = std::clamp<Clock::duration>(2 * pause_, shortest_pause, longest_pause);
+      alone_until_ = now + pause_;
+    } else if (credit_ == most_credit && pause_ > Clock::duration::zero() &&
+               now - alone_until_ > good_pauses * pause_) {
+      pause_ = pause_ > shortest_pause ? pause_ / 2 : Clock::duration::zero();
+      alone_until_ = now;
+    }
   }
 
   // Runs parts of the current region until none is left to claim. While a claimed part runs, the
-  // region cannot end, so what describes it stays as it is.
-  void work(int self, bool is_worker) {
+  // region cannot end, so what describes it stays as it is. Returns the number of parts run.
+  int work(int self, bool is_worker) {
+    int done = 0;
     const int threads = threads_.load(std::memory_order_acquire);
     for (int k = 0; k < threads; ++k) {
       Share& share = shares_[(self + k) % threads];
@@ -195,9 +210,11 @@ class Pool {
         place = {};
         if (invalid_raised()) invalid_.store(true, std::memory_order_relaxed);
         if (remaining_.fetch_sub(1, std::memory_order_acq_rel) == 1) remaining_.notify_one();
+        ++done;
         ticket = share.ticket.load(std::memory_order_acquire);
       }
     }
+    return done;
   }
 
   void add_worker() {
@@ -237,7 +254,9 @@ class Pool {
   std::atomic<bool> invalid_{false};  // an operation of the region was invalid
   alignas(64) std::atomic<int> barrier_count_{0};
   std::atomic<uint32_t> barrier_round_{0};
-  // Callers work alone until then; how long the last pause was, 0 when all is well.
+  // What working together won lately. Callers work alone until then; how long the last pause was, 0
+  // when all is well.
+  Clock::duration credit_ = most_credit;
   Clock::time_point alone_until_;
   Clock::duration pause_{0};
 };

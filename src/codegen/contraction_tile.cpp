@@ -8,6 +8,7 @@
 #include <llvm/IR/Module.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 
 #include "base/check.h"
@@ -283,10 +284,14 @@ class TileEmitter {
 
   // Sums of integers that are finished are added up in memory.
   void start_totals() {
-    for (size_t k = 0; k < sums_.size(); ++k) {
-      totals_.push_back(b_.CreateAlloca(vector_));
-      b_.CreateStore(llvm::Constant::getNullValue(vector_), totals_.back());
-    }
+    make_totals();
+    for (Value* total : totals_) b_.CreateStore(llvm::Constant::getNullValue(vector_), total);
+  }
+  void make_totals() {
+    llvm::IRBuilder<> entry(&f_->getEntryBlock(), f_->getEntryBlock().begin());
+    Value* all = entry.CreateAlloca(vector_, entry.getInt64(sums_.size()));
+    for (size_t k = 0; k < sums_.size(); ++k)
+      totals_.push_back(entry.CreateConstGEP1_64(vector_, all, k));
   }
   void add_to_totals(const Active& active) {
     for (size_t k = 0; k < sums_.size(); ++k) {
@@ -301,12 +306,6 @@ class TileEmitter {
     llvm::Type* integers =
         llvm::FixedVectorType::get(b_.getInt32Ty(), static_cast<unsigned>(s_.lanes));
     return b_.CreateSIToFP(b_.CreateBitCast(sum, integers), vector_);
-  }
-
-  // A sum in units as the number that it stands for.
-  Value* in_units(Value* x, const Row& row, int v) {
-    const size_t last = c_.operand_count() - 1;
-    return b_.CreateFMul(b_.CreateFMul(x, operand(last - 1, row, v)), operand(last, row, v));
   }
 
   // One product for every active row and column.
@@ -345,21 +344,86 @@ class TileEmitter {
     }
   }
 
+  // What is stored of a finished sum.
+  Value* finished(Value* sum, const std::function<Value*(size_t)>& operand) {
+    if (c_.has_units()) {
+      if (!is_chunked()) sum = as_float(sum);
+      const size_t last = c_.operand_count() - 1;
+      sum = b_.CreateFMul(b_.CreateFMul(sum, operand(last - 1)), operand(last));
+    }
+    return c_.epilogue ? emit_epilogue(b_, *c_.epilogue, sum, s_.lanes, operand) : sum;
+  }
+
+  void store(Value* x, Value* to, int v) {
+    if (is_partial(v)) b_.CreateMaskedStore(x, to, llvm::Align(4), tail_mask());
+    else b_.CreateAlignedStore(x, to, llvm::Align(4));
+  }
+
   void store_all() {
+    if (c_.epilogue && rows_.size() > 1 && has_function(*c_.epilogue)) return store_by_rows();
     for (size_t r = 0; r < rows_.size(); ++r)
       for (int v = 0; v < shape_.vectors; ++v) {
-        Value* x = sums_[r * static_cast<size_t>(shape_.vectors) + static_cast<size_t>(v)];
         const size_t number = r * static_cast<size_t>(shape_.vectors) + static_cast<size_t>(v);
-        if (is_chunked()) x = b_.CreateLoad(vector_, totals_[number]);
-        else if (c_.has_units()) x = as_float(x);
-        if (c_.has_units()) x = in_units(x, rows_[r], v);
-        if (c_.epilogue)
-          x = emit_epilogue(b_, *c_.epilogue, x, s_.lanes,
-                            [&](size_t k) { return operand(k, rows_[r], v); });
-        Value* to = at(f_->getArg(2), rows_[r].dst + int64_t{v} * s_.lanes);
-        if (is_partial(v)) b_.CreateMaskedStore(x, to, llvm::Align(4), tail_mask());
-        else b_.CreateAlignedStore(x, to, llvm::Align(4));
+        Value* sum = is_chunked() ? b_.CreateLoad(vector_, totals_[number]) : sums_[number];
+        Value* x = finished(sum, [&](size_t k) { return operand(k, rows_[r], v); });
+        store(x, at(f_->getArg(2), rows_[r].dst + int64_t{v} * s_.lanes), v);
       }
+  }
+
+  // Functions take many registers: sums then go by way of the stack, one row after the other.
+  void store_by_rows() {
+    if (!is_chunked()) make_totals();
+    const auto vectors = static_cast<size_t>(shape_.vectors);
+    for (size_t k = 0; k < sums_.size() && !is_chunked(); ++k) b_.CreateStore(sums_[k], totals_[k]);
+    llvm::BasicBlock *from = b_.GetInsertBlock(), *body = block("row"), *after = block("stored");
+    b_.CreateBr(body);
+    b_.SetInsertPoint(body);
+    llvm::PHINode* row = b_.CreatePHI(b_.getInt64Ty(), 2);
+    row->addIncoming(number(0), from);
+    const auto place = [&](Value* base, const std::function<int64_t(const Row&)>& distance) {
+      return b_.CreateGEP(b_.getFloatTy(), base, by_row(row, distance));
+    };
+    Value* to = place(f_->getArg(2), [](const Row& r) { return r.dst; });
+    std::vector<Value*> operands;
+    for (size_t k = 0; k < c_.operand_count(); ++k)
+      operands.push_back(place(f_->getArg(static_cast<unsigned>(4 + k)),
+                               [k](const Row& r) { return r.operands[k]; }));
+    for (size_t v = 0; v < vectors; ++v) {
+      Value* index =
+          b_.CreateAdd(b_.CreateMul(row, number(shape_.vectors)), number(static_cast<int64_t>(v)));
+      Value* sum = b_.CreateLoad(vector_, b_.CreateGEP(vector_, totals_[0], index));
+      Value* x = finished(sum, [&](size_t k) { return load_operand(k, operands[k], int(v)); });
+      store(x, at(to, static_cast<int64_t>(v) * s_.lanes), static_cast<int>(v));
+    }
+    Value* next = b_.CreateAdd(row, number(1));
+    row->addIncoming(next, b_.GetInsertBlock());
+    b_.CreateCondBr(b_.CreateICmpULT(next, number(static_cast<int64_t>(rows_.size()))), body,
+                    after);
+    b_.SetInsertPoint(after);
+  }
+
+  // A number that each row of the tile has, for the row that `index` counts.
+  Value* by_row(Value* index, const std::function<int64_t(const Row&)>& of) {
+    const int64_t step = of(rows_[1]);
+    bool is_even = true;
+    std::vector<uint64_t> numbers;
+    for (size_t r = 0; r < rows_.size(); ++r) {
+      numbers.push_back(static_cast<uint64_t>(of(rows_[r])));
+      is_even = is_even && of(rows_[r]) == static_cast<int64_t>(r) * step;
+    }
+    if (is_even) return b_.CreateMul(index, number(step));
+    llvm::Constant* data = llvm::ConstantDataArray::get(b_.getContext(), numbers);
+    auto* table = new llvm::GlobalVariable(module_, data->getType(), true,
+                                           llvm::GlobalValue::PrivateLinkage, data);
+    return b_.CreateLoad(b_.getInt64Ty(), b_.CreateGEP(b_.getInt64Ty(), table, index));
+  }
+
+  Value* load_operand(size_t k, Value* base, int v) {
+    const int64_t stride = c_.column.operand(k);
+    TESSERA_CHECK(stride == 0 || stride == 1);
+    if (stride) return load_vector(at(base, int64_t{v} * s_.lanes), v, false);
+    return b_.CreateVectorSplat(static_cast<unsigned>(s_.lanes),
+                                b_.CreateLoad(b_.getFloatTy(), base));
   }
 
   // Operands are loaded once where rows share them; the compiler keeps or reloads them.
@@ -367,11 +431,7 @@ class TileEmitter {
     const int64_t stride = c_.column.operand(k), offset = row.operands[k];
     const auto key = std::tuple(k, offset, stride ? v : 0);
     if (const auto found = operands_.find(key); found != operands_.end()) return found->second;
-    Value* from = at(f_->getArg(static_cast<unsigned>(4 + k)), offset + stride * v * s_.lanes);
-    TESSERA_CHECK(stride == 0 || stride == 1);
-    Value* value = stride ? load_vector(from, v, false)
-                          : b_.CreateVectorSplat(static_cast<unsigned>(s_.lanes),
-                                                 b_.CreateLoad(b_.getFloatTy(), from));
+    Value* value = load_operand(k, at(f_->getArg(static_cast<unsigned>(4 + k)), offset), v);
     operands_.emplace(key, value);
     return value;
   }
@@ -386,7 +446,7 @@ class TileEmitter {
   std::vector<int64_t> inner_flat_;  // entry k + 1: products for one index of axis k
   std::vector<Row> rows_;
   std::vector<Value*> sums_;         // by row and vector
-  std::vector<Value*> totals_;       // of finished sums of integers: where they are
+  std::vector<Value*> totals_;       // places of sums in memory, which follow each other
   std::map<size_t, Limits> limits_;  // by window
   std::map<std::tuple<size_t, int64_t, int>, Value*> operands_;
 };

@@ -52,4 +52,27 @@ Value* emit_epilogue(llvm::IRBuilderBase& b, const ir::Meaning& meaning, Value* 
   return Epilogue{b, *meaning.pool, sum, lanes, operand}.visit(meaning.outputs[0].body.id);
 }
 
+bool has_function(const ir::Meaning& meaning) {
+  const ir::ExprPool& pool = *meaning.pool;
+  std::vector<ExprId> open{meaning.outputs[0].body.id};
+  while (!open.empty()) {
+    const ir::ExprNode& n = pool.node(open.back());
+    open.pop_back();
+    if (n.kind == ExprKind::primitive) switch (n.prim) {
+        case ir::Prim::exp:
+        case ir::Prim::expm1:
+        case ir::Prim::log:
+        case ir::Prim::log1p:
+        case ir::Prim::tanh:
+        case ir::Prim::erf:
+        case ir::Prim::sin:
+        case ir::Prim::cos:
+        case ir::Prim::pow: return true;
+        default: break;
+      }
+    open.insert(open.end(), n.args.begin(), n.args.end());
+  }
+  return false;
+}
+
 }  // namespace tessera::codegen

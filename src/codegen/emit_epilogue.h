@@ -18,4 +18,7 @@ namespace tessera::codegen {
 llvm::Value* emit_epilogue(llvm::IRBuilderBase& b, const ir::Meaning& meaning, llvm::Value* sum,
                            int lanes, const std::function<llvm::Value*(size_t)>& operand);
 
+/// Whether it computes functions that take many instructions, such as exp.
+bool has_function(const ir::Meaning& meaning);
+
 }  // namespace tessera::codegen

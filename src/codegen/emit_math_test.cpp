@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "codegen/kernel_check.h"
+#include "codegen/loop_kernel.h"
 #include "ops/registry.h"
 
 namespace tessera::codegen {
@@ -13,10 +14,10 @@ namespace {
 
 using Function = double (*)(double);
 
-// Every 9973rd f32 and the neighbourhoods of some numbers.
+// Every 997th f32 and the neighbourhoods of some numbers.
 Tensor all_magnitudes() {
   std::vector<double> values;
-  for (uint64_t bits = 0; bits <= UINT32_MAX; bits += 9973)
+  for (uint64_t bits = 0; bits <= UINT32_MAX; bits += 997)
     values.push_back(std::bit_cast<float>(static_cast<uint32_t>(bits)));
   for (double centre : {0.0, 0.34, 0.625, 0.95, 1.0, 4.0, 9.0, 88.7, 89.0, 103.0, 104.0, 1e9})
     for (double sign : {1.0, -1.0})
@@ -35,13 +36,20 @@ double ulps(double expected, double found) {
   return std::abs(expected - found) / unit;
 }
 
-TEST(EmitMath, is_within_four_ulp_everywhere) {
-  const std::pair<ir::Prim, Function> functions[] = {
-      {ir::Prim::exp, std::exp},     {ir::Prim::expm1, std::expm1}, {ir::Prim::log, std::log},
-      {ir::Prim::log1p, std::log1p}, {ir::Prim::tanh, std::tanh},   {ir::Prim::erf, std::erf},
-      {ir::Prim::sin, std::sin},     {ir::Prim::cos, std::cos}};
+TEST(EmitMath, is_within_a_few_ulp_everywhere) {
+  struct Case {
+    ir::Prim prim;
+    Function reference;
+    double most;
+  };
+  const double by_tables = host_vector_unit().lanes == 16 ? 2 : 4;
+  const Case cases[] = {
+      {ir::Prim::exp, std::exp, 2},         {ir::Prim::expm1, std::expm1, 4},
+      {ir::Prim::log, std::log, 2},         {ir::Prim::log1p, std::log1p, 2},
+      {ir::Prim::sin, std::sin, 2},         {ir::Prim::cos, std::cos, 2},
+      {ir::Prim::erf, std::erf, by_tables}, {ir::Prim::tanh, std::tanh, by_tables}};
   const Tensor x = all_magnitudes();
-  for (const auto& [prim, reference] : functions) {
+  for (const auto& [prim, reference, most] : cases) {
     SCOPED_TRACE(std::string(ir::to_string(prim)));
     ir::Meaning meaning;
     meaning.pool = std::make_unique<ir::ExprPool>();
@@ -57,7 +65,7 @@ TEST(EmitMath, is_within_four_ulp_everywhere) {
       const double error = ulps(reference(x.float_at(i)), found[0].float_at(i));
       if (error > worst) worst = error, at = x.float_at(i);
     }
-    EXPECT_LE(worst, 4) << "at " << at;
+    EXPECT_LE(worst, most) << "at " << at;
     RecordProperty(std::string(ir::to_string(prim)), fmt::format("{:.2f}", worst));
   }
 }

@@ -33,15 +33,37 @@ namespace {
 using llvm::Value;
 using Axis = Contraction::Axis;
 
+// The rounding error of a running sum grows with its length, so sums of more products than this are
+// sums of shorter ones (blocked summation: N. Higham, Accuracy and Stability, 2002, section 4.2).
+constexpr int64_t longest_sum = 320, shortest_part = 96;
+
+// The contraction with a long last axis of its reduction in two, where a number divides it.
+Contraction with_short_sums(Contraction c) {
+  const size_t last = c.reduce.size() - 1;
+  const bool has_window = std::any_of(c.windows.begin(), c.windows.end(),
+                                      [&](const Contraction::Window& w) { return w.tap == last; });
+  Axis& axis = c.reduce[last];
+  if (c.pairs || c.group > 0 || has_window || axis.extent <= longest_sum) return c;
+  for (int64_t size = longest_sum; size >= shortest_part; --size) {
+    if (axis.extent % size != 0) continue;
+    const Axis parts{.extent = axis.extent / size, .a = size * axis.a, .b = size * axis.b};
+    axis.extent = size;
+    c.reduce.insert(c.reduce.end() - 1, parts);
+    break;
+  }
+  return c;
+}
+
 class TileEmitter {
  public:
   TileEmitter(const Contraction& c, const ContractionSchedule& s, const TileShape& shape,
               llvm::IRBuilderBase& b, llvm::Module& module)
-      : c_(c), s_(s), shape_(shape), b_(b), module_(module) {
+      : c_(with_short_sums(c)), s_(s), shape_(shape), b_(b), module_(module) {
     vector_ = llvm::FixedVectorType::get(b_.getFloatTy(), static_cast<unsigned>(s.lanes));
-    inner_flat_.assign(c.reduce.size() + 1, 1);
-    for (size_t k = c.reduce.size(); k-- > 0;)
-      inner_flat_[k] = inner_flat_[k + 1] * c.reduce[k].extent;
+    inner_flat_.assign(c_.reduce.size() + 1, 1);
+    for (size_t k = c_.reduce.size(); k-- > 0;)
+      inner_flat_[k] = inner_flat_[k + 1] * c_.reduce[k].extent;
+    find_partial_sums();
     find_rows();
   }
 
@@ -50,7 +72,7 @@ class TileEmitter {
     b_.SetInsertPoint(block("entry"));
     sums_.assign(rows_.size() * static_cast<size_t>(shape_.vectors),
                  llvm::Constant::getNullValue(vector_));
-    if (is_chunked()) start_totals();
+    if (has_partial_sums()) start_totals();
     nest(0, f_->getArg(0), f_->getArg(1), number(0), std::vector<bool>(rows_.size(), true));
     store_all();
     b_.CreateRetVoid();
@@ -75,6 +97,17 @@ class TileEmitter {
   Value* at(Value* base, int64_t offset) {
     return offset ? b_.CreateConstGEP1_64(b_.getFloatTy(), base, static_cast<uint64_t>(offset))
                   : base;
+  }
+
+  // Sums of integers run along the last axis only.
+  void find_partial_sums() {
+    const size_t axes = c_.reduce.size();
+    if (c_.pairs) {
+      if (c_.pairs->chunked) summed_ = axes - 1;
+    } else if (c_.group == 0 && axes > 1 && inner_flat_[0] > longest_sum) {
+      summed_ = axes - 1;
+      while (summed_ > 1 && inner_flat_[summed_ - 1] <= longest_sum) --summed_;
+    }
   }
 
   void find_rows() {
@@ -124,17 +157,19 @@ class TileEmitter {
   using Active = std::vector<bool>;
 
   void nest(size_t depth, Value* a, Value* b, Value* flat, const Active& active) {
+    walk(depth, a, b, flat, active);
+    if (depth == summed_) add_to_totals(active);
+  }
+
+  void walk(size_t depth, Value* a, Value* b, Value* flat, const Active& active) {
     if (c_.group > 0 && depth + (c_.group > 1 ? 1 : 0) == c_.reduce.size())
       return group_step(a, b, active);
     if (depth == c_.reduce.size()) return step(a, b, active);
     const Axis& axis = c_.reduce[depth];
     const size_t window = window_of_tap(depth);
     const bool innermost = depth + 1 == c_.reduce.size();
-    if (window == SIZE_MAX) {
-      sweep(depth, axis.extent, innermost ? s_.unroll : 1, a, b, flat, active);
-      if (innermost && is_chunked()) add_to_totals(active);
-      return;
-    }
+    if (window == SIZE_MAX)
+      return sweep(depth, axis.extent, innermost ? s_.unroll : 1, a, b, flat, active);
     if (!is_fixed(c_, c_.windows[window], shape_.fixed_outer)) {
       const Limits& l = limits_.at(window);
       return loop(depth, l.first, l.last, 1, a, b, flat, active);
@@ -172,7 +207,7 @@ class TileEmitter {
 
   // Whether the innermost axis and the one before it are one row of memory, in a and in b.
   bool continues(size_t depth) const {
-    if (is_chunked() || c_.group > 0 || depth + 2 != c_.reduce.size() ||
+    if (summed_ == depth + 1 || c_.group > 0 || depth + 2 != c_.reduce.size() ||
         window_of_tap(depth + 1) != SIZE_MAX)
       return false;
     const Axis &axis = c_.reduce[depth], &inner = c_.reduce[depth + 1];
@@ -280,9 +315,9 @@ class TileEmitter {
                               {sum, b_.CreateBitCast(x, pairs), b_.CreateBitCast(y, pairs)});
   }
 
-  bool is_chunked() const { return c_.pairs && c_.pairs->chunked; }
+  bool has_partial_sums() const { return summed_ != SIZE_MAX; }
 
-  // Sums of integers that are finished are added up in memory.
+  // Partial sums that are finished are added up in memory.
   void start_totals() {
     make_totals();
     for (Value* total : totals_) b_.CreateStore(llvm::Constant::getNullValue(vector_), total);
@@ -303,6 +338,7 @@ class TileEmitter {
   }
 
   Value* as_float(Value* sum) {
+    if (!c_.has_units()) return sum;
     llvm::Type* integers =
         llvm::FixedVectorType::get(b_.getInt32Ty(), static_cast<unsigned>(s_.lanes));
     return b_.CreateSIToFP(b_.CreateBitCast(sum, integers), vector_);
@@ -347,7 +383,7 @@ class TileEmitter {
   // What is stored of a finished sum.
   Value* finished(Value* sum, const std::function<Value*(size_t)>& operand) {
     if (c_.has_units()) {
-      if (!is_chunked()) sum = as_float(sum);
+      if (!has_partial_sums()) sum = as_float(sum);
       const size_t last = c_.operand_count() - 1;
       sum = b_.CreateFMul(b_.CreateFMul(sum, operand(last - 1)), operand(last));
     }
@@ -364,7 +400,7 @@ class TileEmitter {
     for (size_t r = 0; r < rows_.size(); ++r)
       for (int v = 0; v < shape_.vectors; ++v) {
         const size_t number = r * static_cast<size_t>(shape_.vectors) + static_cast<size_t>(v);
-        Value* sum = is_chunked() ? b_.CreateLoad(vector_, totals_[number]) : sums_[number];
+        Value* sum = has_partial_sums() ? b_.CreateLoad(vector_, totals_[number]) : sums_[number];
         Value* x = finished(sum, [&](size_t k) { return operand(k, rows_[r], v); });
         store(x, at(f_->getArg(2), rows_[r].dst + int64_t{v} * s_.lanes), v);
       }
@@ -372,9 +408,10 @@ class TileEmitter {
 
   // Functions take many registers: sums then go by way of the stack, one row after the other.
   void store_by_rows() {
-    if (!is_chunked()) make_totals();
+    if (!has_partial_sums()) make_totals();
     const auto vectors = static_cast<size_t>(shape_.vectors);
-    for (size_t k = 0; k < sums_.size() && !is_chunked(); ++k) b_.CreateStore(sums_[k], totals_[k]);
+    for (size_t k = 0; k < sums_.size() && !has_partial_sums(); ++k)
+      b_.CreateStore(sums_[k], totals_[k]);
     llvm::BasicBlock *from = b_.GetInsertBlock(), *body = block("row"), *after = block("stored");
     b_.CreateBr(body);
     b_.SetInsertPoint(body);
@@ -436,7 +473,7 @@ class TileEmitter {
     return value;
   }
 
-  const Contraction& c_;
+  const Contraction c_;
   const ContractionSchedule& s_;
   const TileShape& shape_;
   llvm::IRBuilderBase& b_;
@@ -446,6 +483,7 @@ class TileEmitter {
   std::vector<int64_t> inner_flat_;  // entry k + 1: products for one index of axis k
   std::vector<Row> rows_;
   std::vector<Value*> sums_;         // by row and vector
+  size_t summed_ = SIZE_MAX;         // axis of the reduction after which a partial sum is finished
   std::vector<Value*> totals_;       // places of sums in memory, which follow each other
   std::map<size_t, Limits> limits_;  // by window
   std::map<std::tuple<size_t, int64_t, int>, Value*> operands_;

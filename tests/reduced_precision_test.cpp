@@ -104,6 +104,17 @@ TEST(ReducedPrecision, multiplies_sizes_that_are_multiples_of_nothing) {
       "output y = transpose(x, perm=[1, 0]) @ w\n");
 }
 
+// Many rows and few weights: rows are rounded block by block.
+TEST(ReducedPrecision, rounds_rows_in_blocks) {
+  REQUIRE_PAIRS();
+  for (const int64_t k : {64, 96, 37, 130})
+    expect_close(product(1003, k, 45, "relu(x @ w + b) + z"));
+  expect_close(product(1003, 96, 45, "x @ w + b"), true, Numbers::unusual);
+  expect_close(convolution("2, 80, 23, 25", "72, 80, 1, 1", ""));
+  // Taps reach other rows: no block is enough for them.
+  expect_close(convolution("1, 24, 1, 900", "24, 24, 1, 3", ", pads=[0, 0, 0, 2]"));
+}
+
 TEST(ReducedPrecision, leaves_empty_products_alone) {
   REQUIRE_PAIRS();
   expect_close(product(0, 5, 37, "x @ w + b"), false);

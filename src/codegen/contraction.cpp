@@ -149,13 +149,14 @@ void add_units(Contraction& c, int64_t row) {
   add(c.column, 0, c.column.extent > 1 ? 1 : 0);
 }
 
-// Short sums of integers allow smaller units, but each costs a conversion: some 32 to 64 pairs.
-constexpr int64_t fewest_pairs = 32, most_pairs = 64;
+// Short sums of integers allow smaller units, so the error grows with the root of their length; but
+// each costs a conversion, one cycle or so: some 10 to 16 pairs, where there are more than 32.
+constexpr int64_t fewest_pairs = 10, most_pairs = 16, few_pairs = 32;
 
 void cut_sums(Contraction& c) {
   Axis& last = c.reduce.back();
   for (int64_t size = most_pairs; size >= fewest_pairs && c.pairs->numbers % 2 == 0; --size) {
-    if (last.extent % size != 0 || last.extent == size) continue;
+    if (last.extent <= few_pairs || last.extent % size != 0) continue;
     const Axis parts{.extent = last.extent / size, .a = size, .b = size * last.b};
     last.extent = size;
     c.pairs->parts = parts.extent;

@@ -8,6 +8,7 @@
 #pragma GCC diagnostic pop
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cmath>
 #include <mutex>
@@ -52,34 +53,57 @@ struct RowSize {
   float squares, largest;
 };
 
-// A number that is not finite makes the squares so.
-TESSERA_AVX512 RowSize size_of_row(const float* from, int64_t count) {
-  __m512 squares[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
-  __m512 largest = _mm512_setzero_ps();
-  int64_t k = 0;
-  for (; k + 32 <= count; k += 32)
-    for (int half = 0; half < 2; ++half) {
-      const __m512 x = _mm512_loadu_ps(from + k + 16 * half);
-      squares[half] = _mm512_fmadd_ps(x, x, squares[half]);
-      largest = _mm512_max_ps(_mm512_abs_ps(x), largest);
+// Of four vectors the sums of their lanes, in every quarter of the result.
+TESSERA_AVX512 __m512 sum_each(const __m512 (&x)[4]) {
+  const __m512 ab = _mm512_add_ps(_mm512_unpacklo_ps(x[0], x[1]), _mm512_unpackhi_ps(x[0], x[1]));
+  const __m512 cd = _mm512_add_ps(_mm512_unpacklo_ps(x[2], x[3]), _mm512_unpackhi_ps(x[2], x[3]));
+  const __m512d p = _mm512_castps_pd(ab), q = _mm512_castps_pd(cd);
+  __m512 sum = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(p, q)),
+                             _mm512_castpd_ps(_mm512_unpackhi_pd(p, q)));
+  sum = _mm512_add_ps(sum, _mm512_shuffle_f32x4(sum, sum, 0x4e));
+  return _mm512_add_ps(sum, _mm512_shuffle_f32x4(sum, sum, 0xb1));
+}
+
+// The largest sum of squares of a part of the row, cut into parts of `chunk` numbers; a number that
+// is not finite makes it so.
+TESSERA_AVX512 RowSize size_of_row(const float* from, int64_t count, int64_t chunk) {
+  __m512 largest = _mm512_setzero_ps(), longest = largest, total = largest;
+  for (int64_t first = 0; first < count; first += 4 * chunk) {
+    __m512 squares[4];
+    for (int64_t part = 0; part < 4; ++part) {
+      int64_t k = first + part * chunk;
+      const int64_t end = std::min(k + chunk, count);
+      squares[part] = _mm512_setzero_ps();
+      for (; k < end; k += 16) {
+        const __m512 x = k + 16 <= end ? _mm512_loadu_ps(from + k)
+                                       : _mm512_maskz_loadu_ps(first_lanes(end - k), from + k);
+        squares[part] = _mm512_fmadd_ps(x, x, squares[part]);
+        largest = _mm512_max_ps(_mm512_abs_ps(x), largest);
+      }
     }
-  for (; k < count; k += 16) {
-    const __m512 x = _mm512_maskz_loadu_ps(first_lanes(count - k), from + k);
-    squares[0] = _mm512_fmadd_ps(x, x, squares[0]);
-    largest = _mm512_max_ps(_mm512_abs_ps(x), largest);
+    const __m512 sums = sum_each(squares);
+    longest = _mm512_max_ps(longest, sums);
+    total = _mm512_add_ps(total, sums);  // the maximum may lose a NaN
   }
-  return {_mm512_reduce_add_ps(_mm512_add_ps(squares[0], squares[1])),
+  const float all = _mm512_reduce_max_ps(total);
+  return {all < HUGE_VALF && !_mm512_cmp_ps_mask(total, total, _CMP_UNORD_Q)
+              ? _mm512_reduce_max_ps(longest)
+              : NAN,
           _mm512_reduce_max_ps(largest)};
 }
 
 TESSERA_AVX512 void divide_row(const float* from, int64_t count, float inverse, uint16_t* to) {
   const __m512 factor = _mm512_set1_ps(inverse);
-  for (int64_t k = 0; k < count; k += 16) {
-    const __mmask16 mask = first_lanes(count - k);
-    const __m512i x =
-        _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_maskz_loadu_ps(mask, from + k), factor));
-    _mm256_mask_storeu_epi16(to + k, mask, _mm512_cvtsepi32_epi16(x));
+  int64_t k = 0;
+  for (; k + 16 <= count; k += 16) {
+    const __m512i x = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(from + k), factor));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + k), _mm512_cvtsepi32_epi16(x));
   }
+  if (k == count) return;
+  const __mmask16 mask = first_lanes(count - k);
+  const __m512i x =
+      _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_maskz_loadu_ps(mask, from + k), factor));
+  _mm256_mask_storeu_epi16(to + k, mask, _mm512_cvtsepi32_epi16(x));
 }
 
 }  // namespace
@@ -131,13 +155,8 @@ void RowRounding::set_sums(int64_t elements, int64_t rows) {
 
 float RowRounding::measure(const float* from, int64_t row) const {
   const float* x = place(from, row);
-  RowSize size{0, 0};
-  for (int64_t k = 0; k < count_; k += chunk_) {
-    const RowSize part = size_of_row(x + k, std::min(chunk_, count_ - k));
-    size.squares = part.squares <= size.squares ? size.squares : part.squares;  // a NaN stays
-    if (!(size.squares < HUGE_VALF)) return NAN;
-    size.largest = std::max(size.largest, part.largest);
-  }
+  const RowSize size = size_of_row(x, count_, chunk_);
+  if (std::isnan(size.squares)) return NAN;
   const float squares = size.squares * static_cast<float>(share_);
   if (squares > 1e-25F && squares < 1e30F)
     return std::max(std::sqrt(squares) * unit_length_, size.largest / 32767.0F);
@@ -154,17 +173,53 @@ void RowRounding::divide(const float* from, uint16_t* to, int64_t row, float uni
 
 namespace {
 
+// Where tiles that share rows follow each other, rows are rounded block by block, each block before
+// its tiles run, so that they are still in the first caches. Threads take the blocks of whole
+// slots, which have a place for one block each.
+struct RowBlocks {
+  RowBlocks() = default;
+  static constexpr int64_t block_bytes = 24 << 10;  // half of a first-level cache
+
+  // None where the tiles' rows are not the rounded ones, one after the other. REQUIRES: each sum
+  // runs over one row.
+  RowBlocks(const Contraction& c, const ContractionSchedule& s, const RowRounding& rounding,
+            int threads) {
+    const int64_t row = rounding.row_elements(), rows = rounding.rows();
+    if (s.columns_outer || !c.batch.empty() || c.rows.size() != 1 || 2 * c.rows[0].a != row ||
+        c.rows[0].extent != rows || rows == 0)
+      return;
+    const codegen::ContractionTiles t = cut_tiles(c, s);
+    const auto tiles = static_cast<int64_t>(t.inner.size());
+    const int64_t together = std::max<int64_t>(block_bytes / (2 * row * s.rows), 1);
+    for (int64_t tile = 0; tile < tiles; tile += together) {
+      first_tile.push_back(tile);
+      first_row.push_back(t.inner[static_cast<size_t>(tile)].first);
+      if (first_row.size() > 1) most = std::max(most, first_row.back() - *(first_row.end() - 2));
+    }
+    first_tile.push_back(tiles);
+    most = std::max(most, rows - first_row.back());
+    first_row.push_back(rows);
+    panels = t.panels;
+    slots = threads == 1 ? 1 : std::min<int64_t>(count(), 4 * int64_t{threads});
+  }
+  int64_t count() const { return static_cast<int64_t>(first_tile.size()) - 1; }
+
+  std::vector<int64_t> first_tile, first_row;  // of each block, and behind the last
+  int64_t panels = 1, slots = 0, most = 0;     // most rows of a block
+};
+
 class PairKernel : public runtime::Kernel {
  public:
   PairKernel(const KernelShop& shop, Code code, const Contraction& c, const ContractionSchedule& s,
-             RowRounding rounding, std::vector<int> operands)
+             RowRounding rounding, bool by_row, std::vector<int> operands, int threads)
       : jit_(shop.jit),
         code_(std::move(code)),
         rounding_(std::move(rounding)),
-        operands_(std::move(operands)) {
+        operands_(std::move(operands)),
+        useful_threads_(threads_for(c, threads)),
+        blocks_(by_row ? RowBlocks(c, s, rounding_, useful_threads_) : RowBlocks()),
+        by_row_(by_row) {
     implementation_ = (c.has_units() ? "i16 tiles " : "bf16 tiles ") + s.to_string();
-    const double bytes = 4.0 * static_cast<double>(c.reduction() * c.column.extent);
-    useful_threads_ = useful_threads(product_nanoseconds(c.flops() / 2, bytes));
   }
 
   void set_packed(AlignedBuffer packed) { packed_ = std::move(packed); }
@@ -180,26 +235,76 @@ class PairKernel : public runtime::Kernel {
   // The tiles over rounded rows, with more operands at the end.
   void run_tiles(const runtime::KernelArgs& args, const std::byte* rounded,
                  std::initializer_list<const float*> more) const {
-    TESSERA_CHECK(code_->run, "a kernel is run before it is finished");
-    const std::byte* src[most_operands + 4] = {rounded,
-                                               reinterpret_cast<const std::byte*>(packed_.get())};
-    size_t next = 2;
-    for (const int source : operands_) src[next++] = args.src[source];
-    for (const float* p : more) src[next++] = reinterpret_cast<const std::byte*>(p);
-    parallel_for(threads(args), code_->rows,
-                 [&](int64_t begin, int64_t end) { code_->run(src, args.dst, begin, end); });
+    const Sources sources(*this, args, more);
+    parallel_for(threads(args), code_->rows, [&](int64_t begin, int64_t end) {
+      sources.run(*code_, rounded, args.dst, begin, end);
+    });
   }
 
+  // Whether run_blocks() takes the place of rounding and run_tiles().
+  bool has_blocks() const { return blocks_.slots > 0; }
+  // `round(to, begin, end)` rounds rows, of which row 0 would lie at `to`.
+  template <typename F>
+  void run_blocks(const runtime::KernelArgs& args, std::initializer_list<const float*> more,
+                  F round) const {
+    const Sources sources(*this, args, more);
+    const RowBlocks& b = blocks_;
+    const auto row_bytes = static_cast<ptrdiff_t>(rounding_.row_elements() * 2);
+    parallel_for(threads(args), b.slots, [&](int64_t begin, int64_t end) {
+      for (int64_t slot = begin; slot < end; ++slot)
+        for (int64_t k = b.count() * slot / b.slots; k < b.count() * (slot + 1) / b.slots; ++k) {
+          const auto n = static_cast<size_t>(k);
+          std::byte* rows = args.scratch + (slot * b.most - b.first_row[n]) * row_bytes;
+          round(reinterpret_cast<uint16_t*>(rows), b.first_row[n], b.first_row[n + 1]);
+          sources.run(*code_, rows, args.dst, b.first_tile[n] * b.panels,
+                      b.first_tile[n + 1] * b.panels);
+        }
+    });
+  }
+
+  // Whether each sum runs over one row.
+  bool by_row() const { return by_row_; }
   const RowRounding& rounding() const { return rounding_; }
+  // For the rounded rows.
+  size_t rounded_bytes() const {
+    if (!has_blocks()) return rounding_.bytes();
+    return static_cast<size_t>(blocks_.slots * blocks_.most * rounding_.row_elements()) * 2;
+  }
 
  private:
+  // What the tiles read besides the rounded rows.
+  struct Sources {
+    Sources(const PairKernel& kernel, const runtime::KernelArgs& args,
+            std::initializer_list<const float*> more) {
+      TESSERA_CHECK(kernel.code_->run, "a kernel is run before it is finished");
+      src[1] = reinterpret_cast<const std::byte*>(kernel.packed_.get());
+      size_t next = 2;
+      for (const int source : kernel.operands_) src[next++] = args.src[source];
+      for (const float* p : more) src[next++] = reinterpret_cast<const std::byte*>(p);
+    }
+    void run(const codegen::LoopKernel& code, const std::byte* rounded, std::byte* const* dst,
+             int64_t begin, int64_t end) const {
+      auto own = src;
+      own[0] = rounded;
+      code.run(own.data(), dst, begin, end);
+    }
+    std::array<const std::byte*, most_operands + 4> src{};
+  };
+
+  static int threads_for(const Contraction& c, int threads) {
+    const double bytes = 4.0 * static_cast<double>(c.reduction() * c.column.extent);
+    return std::min(threads, useful_threads(product_nanoseconds(c.flops() / 2, bytes)));
+  }
+
   std::shared_ptr<codegen::Jit> jit_;  // owns the code
   Code code_;
   RowRounding rounding_;
   std::vector<int> operands_;
   AlignedBuffer packed_;
   std::string implementation_;
-  int useful_threads_ = 1;
+  int useful_threads_;
+  RowBlocks blocks_;
+  bool by_row_;
 };
 
 class Bf16Kernel : public PairKernel {
@@ -207,22 +312,24 @@ class Bf16Kernel : public PairKernel {
   using PairKernel::PairKernel;
 
   void run(const runtime::KernelArgs& args) const override {
+    const auto round = [&](uint16_t* to, int64_t begin, int64_t end) {
+      rounding().round(reinterpret_cast<const float*>(args.src[0]), to, begin, end);
+    };
+    if (has_blocks()) return run_blocks(args, {}, round);
     parallel_for(threads(args), rounding().rows(), [&](int64_t begin, int64_t end) {
-      rounding().round(reinterpret_cast<const float*>(args.src[0]),
-                       reinterpret_cast<uint16_t*>(args.scratch), begin, end);
+      round(reinterpret_cast<uint16_t*>(args.scratch), begin, end);
     });
     run_tiles(args, args.scratch, {});
   }
-  size_t scratch_bytes() const override { return rounding().bytes(); }
+  size_t scratch_bytes() const override { return rounded_bytes(); }
 };
 
-// Every row has its own unit where sums run over one row each (`shares` is 1 and `by_row`), else
+// Every row has its own unit where sums run over one row each, else
 // all have the largest.
 class IntegerKernel : public PairKernel {
  public:
   using PairKernel::PairKernel;
   std::vector<float> column_units;
-  bool by_row = true;
   std::function<std::shared_ptr<const runtime::Kernel>()> make_direct;
 
   size_t scratch_bytes() const override {
@@ -234,18 +341,26 @@ class IntegerKernel : public PairKernel {
     auto* to = reinterpret_cast<uint16_t*>(args.scratch);
     auto* units = reinterpret_cast<float*>(args.scratch + units_offset());
     std::atomic<bool> finite{true};
-    parallel_for(threads(args), rounding().rows(), [&](int64_t begin, int64_t end) {
+    const auto round = [&](uint16_t* rows, int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; ++row) {
         units[row] = rounding().measure(from, row);
         if (!std::isfinite(units[row])) finite = false;
-        else if (by_row) rounding().divide(from, to, row, units[row]);
+        else if (by_row()) rounding().divide(from, rows, row, units[row]);
       }
-    });
+    };
+    const bool blocks = has_blocks();
+    if (blocks) {
+      run_blocks(args, {units, column_units.data()}, round);
+    } else {
+      parallel_for(threads(args), rounding().rows(),
+                   [&](int64_t begin, int64_t end) { round(to, begin, end); });
+    }
     if (!finite) {
       std::call_once(made_, [&] { direct_ = make_direct(); });
       return direct_->run({args.src, args.dst, nullptr, args.threads});
     }
-    if (!by_row) {
+    if (blocks) return;
+    if (!by_row()) {
       units[0] = *std::max_element(units, units + rounding().rows());
       parallel_for(threads(args), rounding().rows(), [&](int64_t begin, int64_t end) {
         for (int64_t row = begin; row < end; ++row) rounding().divide(from, to, row, units[0]);
@@ -255,7 +370,7 @@ class IntegerKernel : public PairKernel {
   }
 
  private:
-  size_t units_offset() const { return (rounding().bytes() + 63) / 64 * 64; }
+  size_t units_offset() const { return (rounded_bytes() + 63) / 64 * 64; }
 
   mutable std::once_flag made_;
   mutable std::shared_ptr<const runtime::Kernel> direct_;
@@ -300,7 +415,8 @@ std::shared_ptr<const runtime::Kernel> make_pairs(const LibraryRequest& r, const
   const ContractionSchedule s = choose_schedule(*c, shop.unit);
   const auto code = [&] { return shop.compile(key_of(*c, s), contraction_kernel(*c, s)); };
   if (!integers) {
-    auto kernel = std::make_shared<Bf16Kernel>(shop, code(), *c, s, rounding, form->operands);
+    auto kernel = std::make_shared<Bf16Kernel>(shop, code(), *c, s, rounding, by_row,
+                                               form->operands, r.threads);
     kernel->set_packed(pack(*c, s, *r.constants[1], nullptr));
     return kernel;
   }
@@ -311,11 +427,11 @@ std::shared_ptr<const runtime::Kernel> make_pairs(const LibraryRequest& r, const
   std::vector<float> units = codegen::column_units(*c, r.constants[1]->as<float>());
   if (!std::all_of(units.begin(), units.end(), [](float u) { return std::isfinite(u); }))
     return nullptr;
-  auto kernel = std::make_shared<IntegerKernel>(shop, code(), *c, s, rounding, form->operands);
+  auto kernel = std::make_shared<IntegerKernel>(shop, code(), *c, s, rounding, by_row,
+                                                form->operands, r.threads);
   kernel->set_packed(pack(*c, s, *r.constants[1], units.data()));
   units.resize(units.size() + static_cast<size_t>(shop.unit.lanes));  // vectors of them are read
   kernel->column_units = std::move(units);
-  kernel->by_row = by_row;
   kernel->make_direct = shop.direct;
   return kernel;
 }

@@ -124,8 +124,24 @@ TEST(GeneratedKernels, convolve_in_small_groups) {
       convolution("1, 67, 15, 14", "67, 1, 5, 5", ", group=67, strides=[2, 2], pads=[2, 2, 2, 2]"));
   expect_like_reference(convolution("1, 72, 7, 7", "72, 4, 3, 3", ", group=18, pads=[1, 1, 1, 1]"));
   expect_like_reference(convolution("1, 24, 9, 9", "24, 8, 3, 3", ", group=3"));
+  for (const int size : {2, 4, 8}) {
+    const std::string x = fmt::format("2, {}, 13, 19", 5 * size);
+    const auto w = [&](const char* taps) {
+      return fmt::format("{}, {}, {}", 5 * size, size, taps);
+    };
+    expect_like_reference(convolution(x, w("3, 3"), ", group=5, pads=[1, 1, 1, 1]"));
+    expect_like_reference(
+        convolution(x, w("5, 5"), ", group=5, strides=[2, 2], pads=[2, 2, 2, 2]"));
+    expect_like_reference(
+        convolution(x, w("3, 4"), ", group=5, dilations=[2, 3], pads=[2, 0, 1, 5]"));
+    expect_like_reference(convolution(x, w("1, 14"), ", group=5"));
+  }
   expect_like_reference(convolution("1, 32, 9, 9", "32, 16, 3, 3", ", group=2, pads=[1, 1, 1, 1]"));
   expect_like_reference(convolution("1, 12, 9, 9", "24, 6, 3, 3", ", group=2"));
+  expect_like_reference(
+      convolution("2, 64, 9, 17", "64, 16, 3, 3", ", group=4, pads=[1, 1, 1, 1]"));
+  expect_like_reference(convolution("1, 16, 9, 9", "16, 8, 3, 3", ", group=2, pads=[1, 1, 1, 1]"),
+                        true, Numbers::unusual);
 }
 
 // Large enough for Winograd's algorithm; edges that are no multiples of its squares.

@@ -67,8 +67,9 @@ double Contraction::flops() const {
 }
 
 std::string ContractionSchedule::to_string() const {
-  return fmt::format("{}x{}v unroll {}{}{}", rows, vectors, unroll,
-                     columns_outer ? "" : " rows-outer", prefetch ? " prefetch" : "");
+  return fmt::format("{}x{}v unroll {}{}{}{}", rows, vectors, unroll,
+                     columns_outer ? "" : " rows-outer", batch_inner ? " batch-inner" : "",
+                     prefetch ? " prefetch" : "");
 }
 
 namespace {
@@ -114,7 +115,7 @@ void join_groups(Contraction& c, int lanes) {
   if (c.batch.size() != 1 || !c.packed || c.group != 0) return;
   const Axis groups = c.batch[0];
   const int64_t size = c.column.extent;
-  if (size > 4 || lanes % size != 0 || groups.extent == 1 || groups.dst != size || groups.a != size)
+  if (size > 8 || lanes % size != 0 || groups.extent == 1 || groups.dst != size || groups.a != size)
     return;
   if (size > 1 && (c.reduce.back().extent != size || c.reduce.back().a != 1)) return;
   if (size > 1 && groups.b != size * c.column.b) return;
@@ -215,6 +216,16 @@ double cycles(double rows, double vectors, bool far, bool pairs) {
   return std::max({rows * vectors / 2, (rows + vectors) / 2, latency, far ? 2 * vectors : 0.0});
 }
 
+// Whether batches lie side by side within a row, and their weights fit the second-level cache.
+bool batch_is_inner(const Contraction& c) {
+  constexpr double near_weights = 512e3;
+  if (!c.packed || c.batch.empty()) return false;
+  const Axis &batch = c.batch.back(), &row = c.rows.back();
+  return batch.a < row.a && batch.dst < row.dst && batch.a > 0 && batch.dst > 0 &&
+         4.0 * static_cast<double>(c.reduction() * c.column.extent * c.batch_count()) <
+             near_weights;
+}
+
 }  // namespace
 
 ContractionSchedule choose_schedule(const Contraction& c, VectorUnit unit) {
@@ -230,7 +241,8 @@ ContractionSchedule choose_schedule(const Contraction& c, VectorUnit unit) {
     // Every product needs a vector of a, shuffled; sums of one vector for each row suffice.
     s.rows = unit.registers >= 32 ? 14 : 7;
     s.vectors = s.unroll = 1;
-    s.columns_outer = true;
+    // Single channels are done before their lines leave the first cache.
+    s.columns_outer = c.group == 1;
     s.prefetch = false;
     return s;
   }
@@ -263,6 +275,7 @@ ContractionSchedule choose_schedule(const Contraction& c, VectorUnit unit) {
   s.columns_outer = rows <= s.rows || weights >= static_cast<double>(rows * inner) / 2;
   s.prefetch = c.packed && s.columns_outer && rows > s.rows;
   s.unroll = s.rows * s.vectors >= 16 ? 4 : 8;
+  s.batch_inner = batch_is_inner(c);
   return s;
 }
 

@@ -89,6 +89,9 @@ struct ContractionSchedule {
   /// Tiles that share columns follow each other (weights are read once, activations often), or
   /// tiles that share rows.
   bool columns_outer = true;
+  /// Batches follow each other first: the groups of a convolution, which lie side by side in each
+  /// pixel, so that pixels are read and written as a whole.
+  bool batch_inner = false;
   bool prefetch = true;  ///< of the columns that come next, into the second-level cache
   std::string to_string() const;
   bool operator==(const ContractionSchedule&) const = default;
@@ -131,8 +134,8 @@ ContractionTiles cut_tiles(const Contraction& c, const ContractionSchedule& s);
 /// Neighbouring axes that every operand walks like one become one.
 void join_axes(Contraction& c);
 
-/// Groups of one, two or four channels, that divide the lanes of a vector, become columns (see
-/// Contraction::group): a vector then holds several groups.
+/// Groups of one, two, four or eight channels, that divide the lanes of a vector, become columns
+/// (see Contraction::group): a vector then holds several groups.
 void join_groups(Contraction& c, int lanes);
 
 /// The contraction with its last reduction in pairs: a then lies as before, in numbers of 16 bits,

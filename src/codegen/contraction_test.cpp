@@ -285,6 +285,12 @@ TEST(Contraction, multiplies_batches_that_share_operands) {
   EXPECT_EQ(check(c, choose_schedule(c, host_vector_unit()), 3, false), "");
   c.batch[1] = {.extent = 2, .a = 0, .b = 3 * 20 * 35, .dst = 3 * 9 * 37};
   EXPECT_EQ(check(c, choose_schedule(c, host_vector_unit()), 3, false), "");
+  ContractionSchedule inner = choose_schedule(c, host_vector_unit());
+  inner.batch_inner = true;
+  for (const bool outer : {false, true}) {
+    inner.columns_outer = outer;
+    EXPECT_EQ(check(c, inner, 3, false), "");
+  }
   c.packed = false;
   EXPECT_EQ(check(c, choose_schedule(c, host_vector_unit()), 3, false), "");
 }

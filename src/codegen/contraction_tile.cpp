@@ -8,6 +8,7 @@
 #include <llvm/IR/Module.h>
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <map>
 
@@ -164,6 +165,7 @@ class TileEmitter {
   void walk(size_t depth, Value* a, Value* b, Value* flat, const Active& active) {
     if (c_.group > 0 && depth + (c_.group > 1 ? 1 : 0) == c_.reduce.size())
       return group_step(a, b, active);
+    if (is_line(depth)) return group_line(depth, a, b, active);
     if (depth == c_.reduce.size()) return step(a, b, active);
     const Axis& axis = c_.reduce[depth];
     const size_t window = window_of_tap(depth);
@@ -198,7 +200,8 @@ class TileEmitter {
              const Active& active) {
     const int64_t whole = count / unroll * unroll;
     int64_t done = 0;
-    if (whole > 2 * unroll) {
+    // (Code that is unrolled across taps would keep what neighbouring pixels share, in memory.)
+    if (whole >= 2 * unroll) {
       loop(depth, number(0), number(whole), unroll, a, b, flat, active);
       done = whole;
     }
@@ -360,21 +363,113 @@ class TileEmitter {
     }
   }
 
-  // The products inside groups: lane n of a's vector is shuffled to where its group's sums are.
+  // Whether an axis is the last that counts taps of a grouped convolution, and is unrolled.
+  bool is_line(size_t depth) const {
+    constexpr int64_t most_taps = 12;
+    if (c_.group < 2 || depth + 2 != c_.reduce.size()) return false;
+    const size_t window = window_of_tap(depth);
+    return shape_.vectors == 1 && c_.reduce[depth].extent <= most_taps &&
+           (window == SIZE_MAX || is_fixed(c_, c_.windows[window], shape_.fixed_outer));
+  }
+
+  // All taps along a line of pixels: an element of a is loaded, and shuffled, once for the rows
+  // that see it. Weights stay in registers, for as many channels of a group as fit.
+  void group_line(size_t depth, Value* a, Value* b, const Active& active) {
+    constexpr int64_t most_weights = 8;
+    const Axis& axis = c_.reduce[depth];
+    const auto segments = line_segments(depth, active);
+    const int64_t together = std::clamp<int64_t>(most_weights / axis.extent, 1, c_.group);
+    const int64_t step = b_step(depth + 1);
+    for (int64_t first = 0; first < c_.group; first += together) {
+      const int64_t last = std::min(first + together, c_.group);
+      std::map<std::pair<int64_t, int64_t>, Value*> weights;  // by tap and channel
+      const auto weight = [&](int64_t tap, int64_t k) {
+        Value*& w = weights[{tap, k}];
+        if (!w) w = load_vector(at(b, tap * b_step(depth) + k * step), 0, true);
+        return w;
+      };
+      for (size_t n = 0; n < segments[0].size(); ++n) {
+        std::vector<Value*> elements;
+        for (const auto& segment : segments)
+          if (n < segment.size())
+            elements.push_back(load_vector(at(a, segment[n].distance), 0, false));
+        for (int64_t number = first; number < last; ++number)
+          for (size_t part = 0; part < elements.size(); ++part) {
+            // Of eight channels those follow each other whose shuffles have a step in common.
+            const int64_t k = c_.group == 8 ? number / 2 + number % 2 * 4 : number;
+            Value* channel = of_channel(elements[part], k);
+            for (const auto& [row, tap] : segments[part][n].users)
+              sums_[row] = b_.CreateIntrinsic(llvm::Intrinsic::fma, {vector_},
+                                              {channel, weight(tap, k), sums_[row]});
+          }
+      }
+    }
+  }
+
+  // An element of a at that distance, and which rows see it by which tap.
+  struct LineElement {
+    int64_t distance;
+    std::vector<std::pair<size_t, int64_t>> users;
+  };
+
+  // The elements that some neighbouring rows see, in their order, for each such segment of rows;
+  // the longest segment first. Segments take turns, because sums that follow each other closely
+  // wait for each other.
+  std::vector<std::vector<LineElement>> line_segments(size_t depth, const Active& active) const {
+    constexpr double sums_on_the_way = 8;
+    const Axis& axis = c_.reduce[depth];
+    const size_t window = window_of_tap(depth);
+    std::vector<Active> seeing;  // by tap
+    for (int64_t tap = 0; tap < axis.extent; ++tap)
+      seeing.push_back(window == SIZE_MAX ? active : who_sees(c_.windows[window], tap, active));
+    const auto of_rows = [&](size_t first, size_t end) {
+      std::map<int64_t, LineElement> found;
+      for (size_t r = first; r < end; ++r)
+        for (int64_t tap = 0; tap < axis.extent; ++tap) {
+          const int64_t distance = rows_[r].a + tap * axis.a;
+          if (!seeing[static_cast<size_t>(tap)][r]) continue;
+          found.try_emplace(distance, LineElement{distance, {}})
+              .first->second.users.emplace_back(r, tap);
+        }
+      std::vector<LineElement> elements;
+      for (auto& [distance, element] : found) elements.push_back(std::move(element));
+      return elements;
+    };
+    double uses = 0;
+    const std::vector<LineElement> all = of_rows(0, rows_.size());
+    for (const LineElement& e : all) uses += static_cast<double>(e.users.size());
+    const double share = uses / static_cast<double>(std::max<size_t>(all.size(), 1));
+    const auto count = static_cast<size_t>(std::clamp<double>(
+        std::ceil(sums_on_the_way / std::max(share, 1.0)), 1, static_cast<double>(rows_.size())));
+    std::vector<std::vector<LineElement>> segments;
+    for (size_t k = 0; k < count; ++k)
+      segments.push_back(of_rows(k * rows_.size() / count, (k + 1) * rows_.size() / count));
+    std::sort(segments.begin(), segments.end(),
+              [](const auto& x, const auto& y) { return x.size() > y.size(); });
+    return segments;
+  }
+
+  // In each lane channel k of the lane's group.
+  Value* of_channel(Value* x, int64_t k) {
+    if (c_.group == 1) return x;
+    std::vector<int> lanes;
+    for (int64_t n = 0; n < s_.lanes; ++n)
+      lanes.push_back(static_cast<int>(n / c_.group * c_.group + k));
+    return b_.CreateShuffleVector(x, lanes);
+  }
+
+  // The products inside groups at one tap.
   void group_step(Value* a, Value* b, const Active& active) {
+    const int64_t step = c_.group > 1 ? b_step(c_.reduce.size() - 1) : 0;
     for (size_t r = 0; r < rows_.size(); ++r) {
       if (!active[r]) continue;
       for (int v = 0; v < shape_.vectors; ++v) {
         Value* x = load_vector(at(a, rows_[r].a + int64_t{v} * s_.lanes), v, false);
         Value*& sum = sums_[r * static_cast<size_t>(shape_.vectors) + static_cast<size_t>(v)];
         for (int64_t k = 0; k < c_.group; ++k) {
-          std::vector<int> lanes;
-          for (int64_t n = 0; n < s_.lanes; ++n)
-            lanes.push_back(static_cast<int>(n / c_.group * c_.group + k));
-          const int64_t step = c_.group > 1 ? b_step(c_.reduce.size() - 1) : 0;
           Value* weights = load_vector(at(b, k * step + int64_t{v} * s_.lanes), v, true);
-          Value* shuffled = c_.group > 1 ? b_.CreateShuffleVector(x, lanes) : x;
-          sum = b_.CreateIntrinsic(llvm::Intrinsic::fma, {vector_}, {shuffled, weights, sum});
+          sum =
+              b_.CreateIntrinsic(llvm::Intrinsic::fma, {vector_}, {of_channel(x, k), weights, sum});
         }
       }
     }

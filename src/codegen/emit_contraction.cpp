@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The function that walks the tasks of a contraction. A task's number holds, from the slowest to
-// the fastest: the batch, then panel of columns and tile of rows (or the other way round).
+// the fastest: the batch (or it comes last), then panel of columns and tile of rows (or the other
+// way round).
 #include "codegen/emit_contraction.h"
 
 #include <llvm/IR/IRBuilder.h>
@@ -109,8 +110,12 @@ class Driver {
     a_ = number(c_.a_offset);
     b_at_ = dst_at_ = number(0);
     operands_.assign(c_.operand_count(), number(0));
-    auto [batch, rest] = split(task, t_.panels * tiles);
-    if (t_.panels * tiles == 1) rest = number(0);
+    Value *batch, *rest;
+    if (s_.batch_inner) {
+      std::tie(rest, batch) = split(task, c_.batch_count());
+    } else {
+      std::tie(batch, rest) = split(task, t_.panels * tiles);
+    }
     Value *panel, *row_tile;
     if (s_.columns_outer) std::tie(panel, row_tile) = split(rest, tiles);
     else std::tie(row_tile, panel) = split(rest, t_.panels);

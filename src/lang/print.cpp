@@ -18,13 +18,6 @@
 namespace tessera::lang {
 namespace {
 
-std::string spell_atom(const sym::Atom& atom) {
-  if (atom.kind == sym::AtomKind::symbol) return spell_name(atom.name);
-  static constexpr const char* names[] = {"", "div", "mod", "min", "max"};
-  return fmt::format("{}({}, {})", names[static_cast<int>(atom.kind)], spell_size(atom.args[0]),
-                     spell_size(atom.args[1]));
-}
-
 void collect_symbols(const ir::Graph& graph, std::map<std::string, sym::Expr>& symbols) {
   for (const ir::Node& node : graph.nodes()) {
     for (const ir::ValueType& type : node.outputs)
@@ -194,25 +187,7 @@ class Printer {
 
 }  // namespace
 
-std::string spell_size(const sym::Expr& size) {
-  std::string text;
-  const auto append = [&](int64_t coefficient, const std::string& body) {
-    const bool negative = coefficient < 0;
-    if (text.empty()) text = negative ? "-" : "";
-    else text += negative ? " - " : " + ";
-    const uint64_t magnitude = negative ? uint64_t{0} - static_cast<uint64_t>(coefficient)
-                                        : static_cast<uint64_t>(coefficient);
-    if (body.empty()) text += fmt::format("{}", magnitude);
-    else text += magnitude == 1 ? body : fmt::format("{}*{}", magnitude, body);
-  };
-  for (const sym::Term& term : size.terms()) {
-    std::string body;
-    for (const sym::Atom& f : term.factors) body += (body.empty() ? "" : "*") + spell_atom(f);
-    append(term.coefficient, body);
-  }
-  if (size.constant_part() != 0 || size.terms().empty()) append(size.constant_part(), "");
-  return text;
-}
+std::string spell_size(const sym::Expr& size) { return size.to_string(spell_name); }
 
 std::string spell_type(const ir::ValueType& type) {
   if (type.opaque) return "opaque";

@@ -44,13 +44,6 @@ std::string spell_symbol(const std::string& name) {
   return is_identifier(name) && !is_own_name(name) && !is_word(name) ? name : "`" + name + "`";
 }
 
-std::string spell_atom(const sym::Atom& atom) {
-  if (atom.kind == sym::AtomKind::symbol) return spell_symbol(atom.name);
-  static constexpr const char* names[] = {"", "div", "mod", "min", "max"};
-  return fmt::format("{}({}, {})", names[static_cast<int>(atom.kind)], print_size(atom.args[0]),
-                     print_size(atom.args[1]));
-}
-
 std::string spell_literal(const ExprNode& n) {
   const auto typed = [&](std::string text, DType plain) {
     return n.type == plain ? text : fmt::format("{}:{}", text, to_string(n.type));
@@ -187,25 +180,7 @@ std::string spell(const ir::ValueType& type) {
 
 }  // namespace
 
-std::string print_size(const sym::Expr& size) {
-  std::string text;
-  const auto append = [&](int64_t coefficient, const std::string& body) {
-    const bool negative = coefficient < 0;
-    if (text.empty()) text = negative ? "-" : "";
-    else text += negative ? " - " : " + ";
-    const uint64_t magnitude = negative ? uint64_t{0} - static_cast<uint64_t>(coefficient)
-                                        : static_cast<uint64_t>(coefficient);
-    if (body.empty()) text += fmt::format("{}", magnitude);
-    else text += magnitude == 1 ? body : fmt::format("{}*{}", magnitude, body);
-  };
-  for (const sym::Term& term : size.terms()) {
-    std::string body;
-    for (const sym::Atom& f : term.factors) body += (body.empty() ? "" : "*") + spell_atom(f);
-    append(term.coefficient, body);
-  }
-  if (size.constant_part() != 0 || size.terms().empty()) append(size.constant_part(), "");
-  return text;
-}
+std::string print_size(const sym::Expr& size) { return size.to_string(spell_symbol); }
 
 std::string print_meaning(const ir::Meaning& meaning, std::string_view name) {
   std::string text = fmt::format("{}(", name);

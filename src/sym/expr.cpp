@@ -243,16 +243,22 @@ Expr max(const Expr& a, const Expr& b) {
 
 namespace {
 
-std::string atom_to_string(const Atom& atom) {
-  if (atom.kind == AtomKind::symbol) return atom.name;
+using Spelling = std::function<std::string(const std::string&)>;
+
+std::string atom_to_string(const Atom& atom, const Spelling& symbol) {
+  if (atom.kind == AtomKind::symbol) return symbol(atom.name);
   static constexpr const char* names[] = {"", "div", "mod", "min", "max"};
-  return fmt::format("{}({}, {})", names[static_cast<int>(atom.kind)], atom.args[0].to_string(),
-                     atom.args[1].to_string());
+  return fmt::format("{}({}, {})", names[static_cast<int>(atom.kind)],
+                     atom.args[0].to_string(symbol), atom.args[1].to_string(symbol));
 }
 
 }  // namespace
 
 std::string Expr::to_string() const {
+  return to_string([](const std::string& name) { return name; });
+}
+
+std::string Expr::to_string(const Spelling& symbol) const {
   std::string text;
   auto append = [&](int64_t coefficient, const std::string& body) {
     const bool negative = coefficient < 0;
@@ -266,7 +272,8 @@ std::string Expr::to_string() const {
   };
   for (const Term& term : terms_) {
     std::string body;
-    for (const Atom& f : term.factors) body += (body.empty() ? "" : "*") + atom_to_string(f);
+    for (const Atom& f : term.factors)
+      body += (body.empty() ? "" : "*") + atom_to_string(f, symbol);
     append(term.coefficient, body);
   }
   if (constant_ != 0 || terms_.empty()) append(constant_, "");

@@ -6,6 +6,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -54,6 +55,8 @@ class Expr {
 
   /// "2*N + M*(K div 3) - 1"; parsed back by ir::parse_size.
   std::string to_string() const;
+  /// The same with each symbol's name as `symbol` spells it.
+  std::string to_string(const std::function<std::string(const std::string&)>& symbol) const;
   /// Replaces symbols; symbols that are not in the map stay.
   Expr substitute(const std::map<std::string, Expr>& bindings) const;
   /// Adds the names of all symbols to `names`.

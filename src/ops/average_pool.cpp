@@ -22,32 +22,17 @@ Expr average_pool_count(MeaningBuilder& b, const Windows& windows, std::span<con
 
 void average_pool_meaning(MeaningBuilder& b) {
   const TensorArg x = b.in(0);
-  b.check(x.rank() >= 3 && is_float(x.type()), "x must be a float tensor of rank 3 or more");
-  const Dims kernel = b.dims("kernel_shape");
-  const Windows windows =
-      windows_of(b, {x.shape().begin() + 2, x.shape().end()}, {kernel.begin(), kernel.end()});
-  Dims shape{x.dim(0), x.dim(1)};
-  for (const Size& s : windows.counts()) shape.push_back(s);
-  b.output(shape, [&](std::span<const Expr> i) {
-    const Expr total = b.reduce(ir::Reduction::sum, windows.kernel, [&](std::span<const Expr> k) {
-      Indices source{i[0], i[1]};
-      for (int axis = 0; axis < windows.rank(); ++axis)
-        source.push_back(windows.position(axis, i[axis + 2], k[axis]));
-      const Expr element = x(source);
-      return windows.guarded(b, std::span(source).subspan(2), element, literal_like(element, 0));
-    });
+  b.check(is_float(x.type()), "x must be a float tensor");
+  const Windows windows = pool_windows(b, x);
+  b.output(pool_shape(x, windows), [&](std::span<const Expr> i) {
+    const Expr total = combine_window(b, x, windows, i, ir::Reduction::sum, b.literal(0, x.type()));
     return total / cast(average_pool_count(b, windows, i, b.flag("count_include_pad")), x.type());
   });
 }
 
 std::vector<Val> import_average_pool(OnnxImport& c) {
-  const ir::Dims x = c.input(0).shape();
-  if (x.size() < 3) c.fail("x must have rank 3 or more");
-  const std::vector<int64_t> kernel = c.attr_ints("kernel_shape", {});
-  ir::AttrMap attrs = import_windows(c, {x.begin() + 2, x.end()}, kernel);
-  attrs.emplace("kernel_shape", kernel);
-  for (const char* flag : {"ceil_mode", "count_include_pad"})
-    if (c.attr_int(flag, 0) != 0) attrs.emplace(flag, int64_t{1});
+  ir::AttrMap attrs = import_pool(c);
+  if (c.attr_int("count_include_pad", 0) != 0) attrs.emplace("count_include_pad", int64_t{1});
   return {c.op("average_pool", {c.input(0)}, attrs)};
 }
 
@@ -55,9 +40,7 @@ std::vector<Val> import_average_pool(OnnxImport& c) {
 
 OpDef average_pool() {
   using Ints = std::vector<int64_t>;
-  std::vector<AttrDef> attrs = window_attrs();
-  attrs.push_back({.name = "kernel_shape", .kind = ir::AttrKind::integers});
-  attrs.push_back({.name = "ceil_mode", .default_value = int64_t{0}});
+  std::vector<AttrDef> attrs = pool_attrs();
   attrs.push_back({.name = "count_include_pad", .default_value = int64_t{0}});
   return {
       .name = "average_pool",

@@ -43,21 +43,9 @@ void conv_meaning(MeaningBuilder& b) {
 }
 
 std::vector<Val> import_conv(OnnxImport& c) {
-  const ir::Dims x = c.input(0).shape(), w = c.input(1).shape();
-  if (x.size() < 3 || w.size() != x.size()) c.fail("operands need the same rank of 3 or more");
-  std::vector<int64_t> kernel;
-  for (size_t axis = 2; axis < w.size(); ++axis) {
-    const auto extent = w[axis].constant();
-    if (!extent) c.unsupported("weights of symbolic kernel size");
-    kernel.push_back(*extent);
-  }
-  if (c.attr_ints("kernel_shape", kernel) != kernel)
-    c.fail("kernel_shape differs from the weights");
-  ir::AttrMap attrs = import_windows(c, {x.begin() + 2, x.end()}, kernel);
-  if (const int64_t group = c.attr_int("group", 1); group != 1) attrs.emplace("group", group);
   std::vector<Val> inputs{c.input(0), c.input(1)};
   if (c.has_input(2)) inputs.push_back(c.input(2));
-  return {c.op("conv", inputs, attrs)};
+  return {c.op("conv", inputs, import_convolution(c, 1))};
 }
 
 }  // namespace

@@ -15,19 +15,7 @@ std::vector<Val> decompose_conv_integer(Decomposition& d) {
 }
 
 std::vector<Val> import_conv_integer(OnnxImport& c) {
-  const ir::Dims x = c.input(0).shape(), w = c.input(1).shape();
-  if (x.size() < 3 || w.size() != x.size()) c.fail("operands need the same rank of 3 or more");
-  std::vector<int64_t> kernel;
-  for (size_t axis = 2; axis < w.size(); ++axis) {
-    const auto extent = w[axis].constant();
-    if (!extent) c.unsupported("weights of symbolic kernel size");
-    kernel.push_back(*extent);
-  }
-  ir::AttrMap attrs = import_windows(c, {x.begin() + 2, x.end()}, kernel);
-  if (const int64_t group = c.attr_int("group", 1); group != 1) attrs.emplace("group", group);
-  std::vector<Val> inputs;
-  for (int k = 0; k < c.input_count(); ++k) inputs.push_back(c.input(k));
-  return {c.op("conv_integer", inputs, attrs)};
+  return {c.op("conv_integer", all_inputs(c), import_convolution(c, 1))};
 }
 
 }  // namespace

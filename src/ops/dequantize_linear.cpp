@@ -27,17 +27,6 @@ void dequantize_linear_meaning(MeaningBuilder& b) {
   });
 }
 
-std::vector<Val> import_dequantize_linear(OnnxImport& c) {
-  ir::AttrMap attrs{{"axis", c.attr_int("axis", 1)}};
-  if (const int64_t block = c.attr_int("block_size", 0); block != 0)
-    attrs.emplace("block_size", block);
-  if (const int64_t type = c.attr_int("output_dtype", 0); type != 0)
-    attrs.emplace("to", c.dtype_of(type));
-  std::vector<Val> inputs{c.input(0), c.input(1)};
-  if (c.has_input(2)) inputs.push_back(c.input(2));
-  return {c.op("dequantize_linear", inputs, attrs)};
-}
-
 void export_dequantize_linear(OnnxExport& c) {
   ir::AttrMap attrs;
   if (c.opset() >= 13) attrs.emplace("axis", *c.attr("axis"));
@@ -69,7 +58,10 @@ OpDef dequantize_linear() {
       .meaning = dequantize_linear_meaning,
       .onnx = {{.op = "DequantizeLinear",
                 .since = 10,
-                .import = import_dequantize_linear,
+                .import =
+                    [](OnnxImport& c) {
+                      return import_linear_quantization(c, "dequantize_linear");
+                    },
                 .export_ = export_dequantize_linear}},
       .samples = {{{x, scalar, {DType::i8, {}}}},
                   {{x, row}},

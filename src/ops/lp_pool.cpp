@@ -7,36 +7,23 @@ namespace {
 
 void lp_pool_meaning(MeaningBuilder& b) {
   const TensorArg x = b.in(0);
-  b.check(x.rank() >= 3 && is_float(x.type()), "x must be a float tensor of rank 3 or more");
-  const auto kernel = b.integers("kernel_shape");
+  b.check(is_float(x.type()), "x must be a float tensor");
   const int64_t p = b.integer("p");
   b.check(p >= 1, "p must be positive, found {}", p);
-  const Windows windows =
-      windows_of(b, {x.shape().begin() + 2, x.shape().end()}, {kernel.begin(), kernel.end()});
-  Dims shape{x.dim(0), x.dim(1)};
-  for (const Size& s : windows.counts()) shape.push_back(s);
-  b.output(shape, [&](std::span<const Expr> i) {
-    const Expr total = b.reduce(ir::Reduction::sum, windows.kernel, [&](std::span<const Expr> k) {
-      Indices source{i[0], i[1]};
-      for (int axis = 0; axis < windows.rank(); ++axis)
-        source.push_back(windows.position(axis, i[axis + 2], k[axis]));
-      const Expr element = x(source);
-      const Expr power = p == 1   ? ir::abs(element)
-                         : p == 2 ? element * element
-                                  : pow(ir::abs(element), static_cast<double>(p));
-      return windows.guarded(b, std::span(source).subspan(2), power, literal_like(element, 0));
-    });
+  const Windows windows = pool_windows(b, x);
+  b.output(pool_shape(x, windows), [&](std::span<const Expr> i) {
+    const Expr total = combine_window(
+        b, x, windows, i, ir::Reduction::sum, b.literal(0, x.type()), [&](Expr element) {
+          return p == 1   ? ir::abs(element)
+                 : p == 2 ? element * element
+                          : pow(ir::abs(element), static_cast<double>(p));
+        });
     return p == 1 ? total : p == 2 ? ir::sqrt(total) : pow(total, 1.0 / static_cast<double>(p));
   });
 }
 
 std::vector<Val> import_lp_pool(OnnxImport& c) {
-  const ir::Dims x = c.input(0).shape();
-  if (x.size() < 3) c.fail("x must have rank 3 or more");
-  const std::vector<int64_t> kernel = c.attr_ints("kernel_shape", {});
-  ir::AttrMap attrs = import_windows(c, {x.begin() + 2, x.end()}, kernel);
-  attrs.emplace("kernel_shape", kernel);
-  if (c.attr_int("ceil_mode", 0) != 0) attrs.emplace("ceil_mode", int64_t{1});
+  ir::AttrMap attrs = import_pool(c);
   attrs.emplace("p", c.attr_int("p", 2));
   return {c.op("lp_pool", {c.input(0)}, attrs)};
 }
@@ -60,9 +47,7 @@ std::vector<Val> import_global_lp_pool(OnnxImport& c) {
 
 OpDef lp_pool() {
   using Ints = std::vector<int64_t>;
-  std::vector<AttrDef> attrs = window_attrs();
-  attrs.push_back({.name = "kernel_shape", .kind = ir::AttrKind::integers});
-  attrs.push_back({.name = "ceil_mode", .default_value = int64_t{0}});
+  std::vector<AttrDef> attrs = pool_attrs();
   attrs.push_back({.name = "p", .default_value = int64_t{2}});
   return {
       .name = "lp_pool",

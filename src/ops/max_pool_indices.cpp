@@ -56,9 +56,7 @@ void max_pool_indices_meaning(MeaningBuilder& b) {
 
 OpDef max_pool_indices() {
   using Ints = std::vector<int64_t>;
-  std::vector<AttrDef> attrs = window_attrs();
-  attrs.push_back({.name = "kernel_shape", .kind = ir::AttrKind::integers});
-  attrs.push_back({.name = "ceil_mode", .default_value = int64_t{0}});
+  std::vector<AttrDef> attrs = pool_attrs();
   attrs.push_back({.name = "storage_order", .default_value = int64_t{0}});
   return {
       .name = "max_pool_indices",

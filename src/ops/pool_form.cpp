@@ -95,6 +95,69 @@ std::vector<AttrDef> window_attrs() {
   return attrs;
 }
 
+Windows pool_windows(MeaningBuilder& b, const TensorArg& x) {
+  b.check(x.rank() >= 3, "x must have rank 3 or more, found {}", x.rank());
+  const Dims kernel = b.dims("kernel_shape");
+  return windows_of(b, {x.shape().begin() + 2, x.shape().end()}, {kernel.begin(), kernel.end()});
+}
+
+Dims pool_shape(const TensorArg& x, const Windows& windows) {
+  Dims shape{x.dim(0), x.dim(1)};
+  for (const Size& s : windows.counts()) shape.push_back(s);
+  return shape;
+}
+
+Expr combine_window(MeaningBuilder& b, const TensorArg& x, const Windows& windows,
+                    std::span<const Expr> i, ir::Reduction reduction, Expr outside,
+                    const std::function<Expr(Expr)>& of) {
+  return b.reduce(reduction, windows.kernel, [&](std::span<const Expr> k) {
+    Indices source{i[0], i[1]};
+    for (int axis = 0; axis < windows.rank(); ++axis)
+      source.push_back(windows.position(axis, i[axis + 2], k[axis]));
+    const Expr element = x(source);
+    return windows.guarded(b, std::span(source).subspan(2), of ? of(element) : element, outside);
+  });
+}
+
+std::vector<AttrDef> pool_attrs() {
+  std::vector<AttrDef> attrs = window_attrs();
+  attrs.push_back({.name = "kernel_shape", .kind = ir::AttrKind::integers});
+  attrs.push_back({.name = "ceil_mode", .default_value = int64_t{0}});
+  return attrs;
+}
+
+ir::AttrMap import_pool(OnnxImport& c) {
+  const ir::Dims x = c.input(0).shape();
+  if (x.size() < 3) c.fail("x must have rank 3 or more");
+  const std::vector<int64_t> kernel = c.attr_ints("kernel_shape", {});
+  ir::AttrMap attrs = import_windows(c, {x.begin() + 2, x.end()}, kernel);
+  attrs.emplace("kernel_shape", kernel);
+  if (c.attr_int("ceil_mode", 0) != 0) attrs.emplace("ceil_mode", int64_t{1});
+  return attrs;
+}
+
+ir::AttrMap import_convolution(OnnxImport& c, int weights) {
+  const ir::Dims x = c.input(0).shape(), w = c.input(weights).shape();
+  if (x.size() < 3 || w.size() != x.size()) c.fail("operands need the same rank of 3 or more");
+  std::vector<int64_t> kernel;
+  for (size_t axis = 2; axis < w.size(); ++axis) {
+    const auto extent = w[axis].constant();
+    if (!extent) c.unsupported("weights of symbolic kernel size");
+    kernel.push_back(*extent);
+  }
+  if (c.attr_ints("kernel_shape", kernel) != kernel)
+    c.fail("kernel_shape differs from the weights");
+  ir::AttrMap attrs = import_windows(c, {x.begin() + 2, x.end()}, kernel);
+  if (const int64_t group = c.attr_int("group", 1); group != 1) attrs.emplace("group", group);
+  return attrs;
+}
+
+std::vector<Val> all_inputs(OnnxImport& c) {
+  std::vector<Val> inputs;
+  for (int k = 0; k < c.input_count(); ++k) inputs.push_back(c.input(k));
+  return inputs;
+}
+
 ir::AttrMap import_windows(OnnxImport& c, const ir::Dims& input,
                            const std::vector<int64_t>& kernel) {
   const size_t rank = kernel.size();

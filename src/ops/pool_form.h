@@ -3,6 +3,7 @@
 // attributes, and the resolution of ONNX's auto_pad into explicit pads.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,24 @@ Windows windows_of(MeaningBuilder& b, std::vector<Size> input, std::vector<Size>
 
 /// The attributes of windows_of(); an empty list means ones (strides, dilations) or zeros (pads).
 std::vector<AttrDef> window_attrs();
+
+/// Windows of attribute `kernel_shape` over the spatial axes of x[N, C, …].
+Windows pool_windows(MeaningBuilder& b, const TensorArg& x);
+/// [N, C, windows along each spatial axis…].
+Dims pool_shape(const TensorArg& x, const Windows& windows);
+/// The elements of the window that output element `i` stands for, each as `of(element)`, combined;
+/// `outside` stands for padding.
+Expr combine_window(MeaningBuilder& b, const TensorArg& x, const Windows& windows,
+                    std::span<const Expr> i, ir::Reduction reduction, Expr outside,
+                    const std::function<Expr(Expr)>& of = nullptr);
+/// The attributes of pool_windows().
+std::vector<AttrDef> pool_attrs();
+/// The attributes of an ONNX node as those of pool_windows().
+ir::AttrMap import_pool(OnnxImport& c);
+/// Attributes of the convolution of input 0 with weights (M, C/group, kernel…) in input `weights`.
+ir::AttrMap import_convolution(OnnxImport& c, int weights);
+/// All inputs of an ONNX node, none of which may be absent in between.
+std::vector<Val> all_inputs(OnnxImport& c);
 
 /// Attributes strides, dilations and pads of an ONNX node with auto_pad resolved. `input` are the
 /// spatial extents.

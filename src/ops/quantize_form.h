@@ -2,6 +2,9 @@
 // What the quantization records share: which scale belongs to an element, and saturation.
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "ops/op_def.h"
 
 namespace tessera::ops {
@@ -26,6 +29,18 @@ inline Expr quantization_parameter(MeaningBuilder& b, const TensorArg& p, std::s
                     "the blocked scale does not fit");
   index[at] = floor_div(i[at], block);
   return p(index);
+}
+
+/// A node of ONNX's QuantizeLinear or DequantizeLinear as one of `op`.
+inline std::vector<Val> import_linear_quantization(OnnxImport& c, const std::string& op) {
+  ir::AttrMap attrs{{"axis", c.attr_int("axis", 1)}};
+  if (const int64_t block = c.attr_int("block_size", 0); block != 0)
+    attrs.emplace("block_size", block);
+  if (const int64_t type = c.attr_int("output_dtype", 0); type != 0)
+    attrs.emplace("to", c.dtype_of(type));
+  std::vector<Val> inputs{c.input(0), c.input(1)};
+  if (c.has_input(2)) inputs.push_back(c.input(2));
+  return {c.op(op, inputs, attrs)};
 }
 
 /// Clamps a float to the range of an integer type of up to 32 bits and converts.

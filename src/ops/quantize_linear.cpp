@@ -21,17 +21,6 @@ void quantize_linear_meaning(MeaningBuilder& b) {
   });
 }
 
-std::vector<Val> import_quantize_linear(OnnxImport& c) {
-  ir::AttrMap attrs{{"axis", c.attr_int("axis", 1)}};
-  if (const int64_t block = c.attr_int("block_size", 0); block != 0)
-    attrs.emplace("block_size", block);
-  if (const int64_t type = c.attr_int("output_dtype", 0); type != 0)
-    attrs.emplace("to", c.dtype_of(type));
-  std::vector<Val> inputs{c.input(0), c.input(1)};
-  if (c.has_input(2)) inputs.push_back(c.input(2));
-  return {c.op("quantize_linear", inputs, attrs)};
-}
-
 void export_quantize_linear(OnnxExport& c) {
   ir::AttrMap attrs;
   if (c.opset() >= 13) attrs.emplace("axis", *c.attr("axis"));
@@ -61,7 +50,8 @@ OpDef quantize_linear() {
       .meaning = quantize_linear_meaning,
       .onnx = {{.op = "QuantizeLinear",
                 .since = 10,
-                .import = import_quantize_linear,
+                .import =
+                    [](OnnxImport& c) { return import_linear_quantization(c, "quantize_linear"); },
                 .export_ = export_quantize_linear}},
       .samples = {{{x, scalar, {DType::u8, {}}}},
                   {{x, row, {DType::i8, {6}}}},

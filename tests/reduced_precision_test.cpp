@@ -133,6 +133,18 @@ TEST(ReducedPrecision, convolves) {
   expect_close(convolution("1, 64, 58, 58", "64, 64, 3, 3", ""));
 }
 
+// Few channels, which lie in planes; and sizes for which Winograd's algorithm is chosen in i16.
+TEST(ReducedPrecision, convolves_images_and_large_planes) {
+  REQUIRE_PAIRS();
+  const std::string image = "1, 3, 37, 41", same = ", pads=[1, 1, 1, 1]";
+  expect_close(convolution(image, "32, 3, 7, 7", ", strides=[2, 2], pads=[3, 3, 3, 3]"));
+  expect_close(convolution("2, 2, 33, 20", "48, 2, 3, 3", same));
+  expect_close(convolution(image, "32, 3, 5, 5", ""), true, Numbers::unusual);
+  expect_close(convolution("1, 128, 28, 28", "130, 128, 3, 3", same));
+  for (const Numbers numbers : {Numbers::usual, Numbers::unusual})
+    expect_close(convolution("2, 95, 27, 30", "130, 95, 3, 3", same), true, numbers);
+}
+
 TEST(ReducedPrecision, keeps_unusual_numbers) {
   REQUIRE_PAIRS();
   for (const char* after : {"x @ w + b", "relu(x @ w + b) + z"})

@@ -400,7 +400,8 @@ std::vector<float> column_units(const Contraction& c, const float* b) {
   const auto columns = static_cast<size_t>(c.column.extent);
   std::vector<float> units;
   for_matrices(c, b, [&](const float* from, int64_t) {
-    std::vector<double> squares(columns, 0), longest(columns, 0), largest(columns, 0);
+    std::vector<double> squares(columns, 0), longest(columns, 0), largest(columns, 0),
+        total(columns, 0);
     int64_t pair = 0;
     for_reduction(c, from, [&](const float* place, bool is_half) {
       for (size_t n = 0; n < columns; ++n) {
@@ -409,17 +410,19 @@ std::vector<float> column_units(const Contraction& c, const float* b) {
         for (const double y : both) {
           squares[n] += y * y;
           largest[n] = std::max(largest[n], std::fabs(y));
+          total[n] += std::fabs(y);  // the maxima may lose a NaN
         }
       }
       if (++pair % c.chunk() != 0) return;
       for (size_t n = 0; n < columns; ++n) {
-        // A NaN stays.
-        longest[n] = squares[n] <= longest[n] ? longest[n] : squares[n];
+        longest[n] = std::max(longest[n], squares[n]);
         squares[n] = 0;
       }
     });
     for (size_t n = 0; n < columns; ++n)
-      units.push_back(unit_of(std::sqrt(longest[n]), largest[n], 2 * c.chunk()));
+      units.push_back(std::isfinite(total[n])
+                          ? unit_of(std::sqrt(longest[n]), largest[n], 2 * c.chunk())
+                          : NAN);
   });
   return units;
 }

@@ -188,23 +188,26 @@ std::shared_ptr<const runtime::Kernel> ContractionKernels::make(const LibraryReq
   std::optional<ContractionForm> form = contraction_form(r);
   if (!form || form->contraction.reduction() == 0) return nullptr;
   if (form->operands.size() > most_operands) return nullptr;
-  if (r.precision != codegen::Precision::f32 && form->contraction.packed)
-    return make_pairs(r, {unit_, jit_,
-                          [&](const std::string& key, codegen::EmittedKernel k) {
-                            return compile(key, std::move(k));
-                          },
-                          direct_kernel(*form, *r.constants[1], unit_)});
-  if (r.precision != codegen::Precision::f32) return nullptr;
+  const auto compile_later = [&](const std::string& key, codegen::EmittedKernel k) {
+    return compile(key, std::move(k));
+  };
+  const auto winograd = [&]() -> std::shared_ptr<const runtime::Kernel> {
+    const auto problem = r.own_products ? std::nullopt : winograd_form(r, *form);
+    if (!problem) return nullptr;
+    return make_winograd(r, *problem, form->operands, unit_, jit_, compile_later, packings_,
+                         direct_kernel(*form, *r.constants[1], unit_));
+  };
+  if (r.precision != codegen::Precision::f32) {
+    if (!form->contraction.packed) return nullptr;
+    const bool integers = r.precision == codegen::Precision::i16 && unit_.has_i16;
+    if (auto kernel = integers && has_tiles(form->contraction, unit_) ? winograd() : nullptr)
+      return kernel;
+    return make_pairs(r,
+                      {unit_, jit_, compile_later, direct_kernel(*form, *r.constants[1], unit_)});
+  }
   join_groups(form->contraction, unit_.lanes);
   if (!only && !has_tiles(form->contraction, unit_)) return nullptr;
-  if (const auto winograd = r.own_products ? std::nullopt : winograd_form(r, *form)) {
-    return make_winograd(
-        r, *winograd, form->operands, unit_, jit_,
-        [&](const std::string& key, codegen::EmittedKernel k) {
-          return compile(key, std::move(k));
-        },
-        packings_, direct_kernel(*form, *r.constants[1], unit_));
-  }
+  if (auto kernel = winograd()) return kernel;
   const ContractionSchedule s = choose_schedule(form->contraction, unit_);
   const Code code = compile(key_of(form->contraction, s), contraction_kernel(form->contraction, s));
   return tile_kernel(jit_, code, *form, s, r.constants[1], packings_);

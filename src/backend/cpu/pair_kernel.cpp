@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rounding, and the kernels around the tiles.
+// The kernels around the tiles.
 #include "backend/cpu/pair_kernel.h"
-
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wuninitialized"  // in GCC's own header
-#include <immintrin.h>
-#pragma GCC diagnostic pop
 
 #include <algorithm>
 #include <array>
@@ -15,6 +10,7 @@
 
 #include "backend/cpu/aligned_buffer.h"
 #include "backend/cpu/parallel.h"
+#include "backend/cpu/row_rounding.h"
 #include "base/check.h"
 #include "codegen/emit_contraction.h"
 
@@ -27,151 +23,6 @@ using codegen::LibraryRequest;
 using Kind = Contraction::Pairs::Kind;
 
 constexpr size_t most_operands = 14;
-
-#define TESSERA_BF16 __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16")))
-#define TESSERA_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
-
-__mmask16 first_lanes(int64_t count) {
-  return static_cast<__mmask16>((1U << std::min<int64_t>(count, 16)) - 1);
-}
-
-TESSERA_BF16 void round_row(const float* from, int64_t count, uint16_t* to) {
-  int64_t k = 0;
-  for (; k + 32 <= count; k += 32) {
-    const __m512bh pair =
-        _mm512_cvtne2ps_pbh(_mm512_loadu_ps(from + k + 16), _mm512_loadu_ps(from + k));
-    _mm512_storeu_si512(to + k, reinterpret_cast<const __m512i&>(pair));
-  }
-  for (; k < count; k += 16) {
-    const __mmask16 mask = first_lanes(count - k);
-    const __m256bh half = _mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(mask, from + k));
-    _mm256_mask_storeu_epi16(to + k, mask, reinterpret_cast<const __m256i&>(half));
-  }
-}
-
-struct RowSize {
-  float squares, largest;
-};
-
-// Of four vectors the sums of their lanes, in every quarter of the result.
-TESSERA_AVX512 __m512 sum_each(const __m512 (&x)[4]) {
-  const __m512 ab = _mm512_add_ps(_mm512_unpacklo_ps(x[0], x[1]), _mm512_unpackhi_ps(x[0], x[1]));
-  const __m512 cd = _mm512_add_ps(_mm512_unpacklo_ps(x[2], x[3]), _mm512_unpackhi_ps(x[2], x[3]));
-  const __m512d p = _mm512_castps_pd(ab), q = _mm512_castps_pd(cd);
-  __m512 sum = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(p, q)),
-                             _mm512_castpd_ps(_mm512_unpackhi_pd(p, q)));
-  sum = _mm512_add_ps(sum, _mm512_shuffle_f32x4(sum, sum, 0x4e));
-  return _mm512_add_ps(sum, _mm512_shuffle_f32x4(sum, sum, 0xb1));
-}
-
-// The largest sum of squares of a part of the row, cut into parts of `chunk` numbers; a number that
-// is not finite makes it so.
-TESSERA_AVX512 RowSize size_of_row(const float* from, int64_t count, int64_t chunk) {
-  __m512 largest = _mm512_setzero_ps(), longest = largest, total = largest;
-  for (int64_t first = 0; first < count; first += 4 * chunk) {
-    __m512 squares[4];
-    for (int64_t part = 0; part < 4; ++part) {
-      int64_t k = first + part * chunk;
-      const int64_t end = std::min(k + chunk, count);
-      squares[part] = _mm512_setzero_ps();
-      for (; k < end; k += 16) {
-        const __m512 x = k + 16 <= end ? _mm512_loadu_ps(from + k)
-                                       : _mm512_maskz_loadu_ps(first_lanes(end - k), from + k);
-        squares[part] = _mm512_fmadd_ps(x, x, squares[part]);
-        largest = _mm512_max_ps(_mm512_abs_ps(x), largest);
-      }
-    }
-    const __m512 sums = sum_each(squares);
-    longest = _mm512_max_ps(longest, sums);
-    total = _mm512_add_ps(total, sums);  // the maximum may lose a NaN
-  }
-  const float all = _mm512_reduce_max_ps(total);
-  return {all < HUGE_VALF && !_mm512_cmp_ps_mask(total, total, _CMP_UNORD_Q)
-              ? _mm512_reduce_max_ps(longest)
-              : NAN,
-          _mm512_reduce_max_ps(largest)};
-}
-
-TESSERA_AVX512 void divide_row(const float* from, int64_t count, float inverse, uint16_t* to) {
-  const __m512 factor = _mm512_set1_ps(inverse);
-  int64_t k = 0;
-  for (; k + 16 <= count; k += 16) {
-    const __m512i x = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(from + k), factor));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + k), _mm512_cvtsepi32_epi16(x));
-  }
-  if (k == count) return;
-  const __mmask16 mask = first_lanes(count - k);
-  const __m512i x =
-      _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_maskz_loadu_ps(mask, from + k), factor));
-  _mm256_mask_storeu_epi16(to + k, mask, _mm512_cvtsepi32_epi16(x));
-}
-
-}  // namespace
-
-RowRounding::RowRounding(const codegen::View& from, size_t inner) : strides_(from.shape.size(), 0) {
-  count_ = from.shape[inner];
-  stride_ = from.strides[inner];
-  padded_ = (count_ + 1) / 2 * 2;
-  strides_[inner] = 1;
-  for (size_t k = from.shape.size(); k-- > 0;) {
-    if (k == inner) continue;
-    strides_[k] = rows_ * padded_;
-    rows_ *= from.shape[k];
-    if (from.shape[k] != 1) outer_.insert(outer_.begin(), {from.shape[k], from.strides[k]});
-  }
-  // Axes that are walked like one become one.
-  for (size_t k = outer_.size(); k-- > 1;) {
-    if (outer_[k - 1].stride != outer_[k].stride * outer_[k].extent) continue;
-    outer_[k - 1] = {outer_[k - 1].extent * outer_[k].extent, outer_[k].stride};
-    outer_.erase(outer_.begin() + static_cast<long>(k));
-  }
-}
-
-const float* RowRounding::place(const float* from, int64_t row) const {
-  if (outer_.size() == 1) return from + row * outer_[0].stride;
-  for (size_t k = outer_.size(); k-- > 0; row /= outer_[k].extent)
-    from += row % outer_[k].extent * outer_[k].stride;
-  return from;
-}
-
-void RowRounding::round(const float* from, uint16_t* to, int64_t begin, int64_t end) const {
-  if (outer_.size() == 1 && stride_ == 1 && padded_ == count_ && outer_[0].stride == count_)
-    return round_row(from + begin * count_, (end - begin) * count_, to + begin * count_);
-  for (int64_t row = begin; row < end; ++row) {
-    const float* x = place(from, row);
-    uint16_t* y = to + row * padded_;
-    if (stride_ == 1) round_row(x, count_, y);
-    else
-      for (int64_t k = 0; k < count_; ++k) y[k] = f32_to_bf16(x[k * stride_]);
-    if (padded_ > count_) y[count_] = 0;
-  }
-}
-
-void RowRounding::set_sums(int64_t elements, int64_t rows) {
-  chunk_ = elements;
-  share_ = rows;
-  unit_length_ = codegen::unit_of(1, 0.001, chunk_ * share_);
-}
-
-float RowRounding::measure(const float* from, int64_t row) const {
-  const float* x = place(from, row);
-  const RowSize size = size_of_row(x, count_, chunk_);
-  if (std::isnan(size.squares)) return NAN;
-  const float squares = size.squares * static_cast<float>(share_);
-  if (squares > 1e-25F && squares < 1e30F)
-    return std::max(std::sqrt(squares) * unit_length_, size.largest / 32767.0F);
-  return codegen::unit_of(
-      std::sqrt(static_cast<double>(size.squares) * static_cast<double>(share_)), size.largest,
-      chunk_ * share_);
-}
-
-void RowRounding::divide(const float* from, uint16_t* to, int64_t row, float unit) const {
-  uint16_t* y = to + row * padded_;
-  divide_row(place(from, row), count_, unit > 0 ? 1 / unit : 0, y);
-  if (padded_ > count_) y[count_] = 0;
-}
-
-namespace {
 
 // Where tiles that share rows follow each other, rows are rounded block by block, each block before
 // its tiles run, so that they are still in the first caches. Threads take the blocks of whole
@@ -342,34 +193,39 @@ class IntegerKernel : public PairKernel {
     auto* units = reinterpret_cast<float*>(args.scratch + units_offset());
     std::atomic<bool> finite{true};
     const auto round = [&](uint16_t* rows, int64_t begin, int64_t end) {
-      for (int64_t row = begin; row < end; ++row) {
-        units[row] = rounding().measure(from, row);
-        if (!std::isfinite(units[row])) finite = false;
-        else if (by_row()) rounding().divide(from, rows, row, units[row]);
-      }
+      if (!rounding().to_integers(from, rows, units, begin, end)) finite = false;
     };
-    const bool blocks = has_blocks();
-    if (blocks) {
+    const int64_t rows = rounding().rows();
+    if (has_blocks()) {
       run_blocks(args, {units, column_units.data()}, round);
+      if (finite) return;
+    } else if (by_row()) {
+      parallel_for(threads(args), rows, [&](int64_t begin, int64_t end) { round(to, begin, end); });
     } else {
-      parallel_for(threads(args), rounding().rows(),
-                   [&](int64_t begin, int64_t end) { round(to, begin, end); });
+      units[0] = measure(args, units);
+      finite = !std::isnan(units[0]);
+      if (finite)
+        parallel_for(threads(args), rows, [&](int64_t begin, int64_t end) {
+          rounding().divide(from, to, begin, end, units[0]);
+        });
     }
-    if (!finite) {
-      std::call_once(made_, [&] { direct_ = make_direct(); });
-      return direct_->run({args.src, args.dst, nullptr, args.threads});
-    }
-    if (blocks) return;
-    if (!by_row()) {
-      units[0] = *std::max_element(units, units + rounding().rows());
-      parallel_for(threads(args), rounding().rows(), [&](int64_t begin, int64_t end) {
-        for (int64_t row = begin; row < end; ++row) rounding().divide(from, to, row, units[0]);
-      });
-    }
-    run_tiles(args, args.scratch, {units, column_units.data()});
+    if (finite) return run_tiles(args, args.scratch, {units, column_units.data()});
+    std::call_once(made_, [&] { direct_ = make_direct(); });
+    direct_->run({args.src, args.dst, nullptr, args.threads});
   }
 
  private:
+  // The largest unit of all rows, or NaN; `units` has room for one a row.
+  float measure(const runtime::KernelArgs& args, float* units) const {
+    const int64_t rows = rounding().rows(), parts = std::min<int64_t>(rows, 64);
+    parallel_for(threads(args), parts, [&](int64_t begin, int64_t end) {
+      for (int64_t part = begin; part < end; ++part)
+        units[part] = rounding().measure(reinterpret_cast<const float*>(args.src[0]),
+                                         rows * part / parts, rows * (part + 1) / parts);
+    });
+    if (std::any_of(units, units + parts, [](float u) { return std::isnan(u); })) return NAN;
+    return *std::max_element(units, units + parts);
+  }
   size_t units_offset() const { return (rounded_bytes() + 63) / 64 * 64; }
 
   mutable std::once_flag made_;
@@ -392,6 +248,11 @@ bool is_row_by_row(const Contraction& c, int64_t row) {
          std::all_of(c.rows.begin(), c.rows.end(), whole);
 }
 
+// A convolution of a few channels, which pairs double: two instead of one, four instead of three.
+bool is_first_layer(const Contraction& c, codegen::VectorUnit unit) {
+  return c.packed && c.batch.empty() && c.column.extent >= unit.lanes;
+}
+
 }  // namespace
 
 std::shared_ptr<const runtime::Kernel> make_pairs(const LibraryRequest& r, const KernelShop& shop) {
@@ -401,14 +262,15 @@ std::shared_ptr<const runtime::Kernel> make_pairs(const LibraryRequest& r, const
     return nullptr;
   LibraryRequest rounded = r;
   RowRounding rounding(r.src[0], r.op == "conv" ? 1 : r.src[0].shape.size() - 1);
-  if (integers && !rounding.is_dense()) return nullptr;
+  if (integers && !rounding.is_dense() && !rounding.has_planes()) return nullptr;
   rounded.src[0].strides = rounding.strides();
   const std::optional<ContractionForm> form = contraction_form(rounded);
   if (!form || form->contraction.reduction() == 0 || form->operands.size() > most_operands)
     return nullptr;
-  if (!has_tiles(form->contraction, shop.unit)) return nullptr;
+  if (!has_tiles(form->contraction, shop.unit) && !is_first_layer(form->contraction, shop.unit))
+    return nullptr;
   const int64_t row = rounding.row_elements();
-  const bool by_row = is_row_by_row(form->contraction, row);
+  const bool by_row = rounding.is_dense() && is_row_by_row(form->contraction, row);
   const std::optional<Contraction> c =
       pair_up(form->contraction, integers ? Kind::i16 : Kind::bf16, by_row ? row : 0);
   if (!c) return nullptr;

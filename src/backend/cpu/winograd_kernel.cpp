@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Blocks of squares are transformed, multiplied and transformed back while they are in the
-// second-level cache; a thread takes whole blocks, or all threads share the steps of one.
+// second-level cache; a thread takes whole blocks, or all threads share the steps of one. In i16
+// the transformed inputs are rounded to integers, a unit for each square and point, before the
+// products.
 #include "backend/cpu/winograd_kernel.h"
 
 #include <algorithm>
@@ -11,6 +13,7 @@
 
 #include "backend/cpu/aligned_buffer.h"
 #include "backend/cpu/parallel.h"
+#include "backend/cpu/row_rounding.h"
 #include "base/check.h"
 #include "codegen/emit_contraction.h"
 #include "ops/attr_reader.h"
@@ -35,20 +38,25 @@ struct Cost {
 constexpr Cost cost2{90, 70}, cost4{230, 200};
 constexpr double operations = 64, product_efficiency = 0.85, direct_efficiency = 0.95;
 constexpr double byte_cycles = 0.6 / 8;
+// Products of integers are so much faster than those of f32; a vector takes `rounding` cycles.
+constexpr double integer_speed = 1.8, rounding = 4;
 constexpr double worthwhile = 0.92;  // of the direct cost
 
-double direct_cycles(const Contraction& c, int threads) {
-  const double weights = 4.0 * static_cast<double>(c.reduction() * c.column.extent);
-  return c.flops() / operations / direct_efficiency / threads + weights * byte_cycles;
+double direct_cycles(const Contraction& c, int threads, bool integers) {
+  const double weights = (integers ? 2.0 : 4.0) * static_cast<double>(c.reduction());
+  return c.flops() / operations / direct_efficiency / threads / (integers ? integer_speed : 1) +
+         weights * static_cast<double>(c.column.extent) * byte_cycles;
 }
 
-double winograd_cycles(const WinogradProblem& p, int threads) {
+double winograd_cycles(const WinogradProblem& p, int threads, bool integers) {
   const auto squares = static_cast<double>(p.squares()), points = static_cast<double>(p.points());
   const auto in = static_cast<double>(p.channels), out = static_cast<double>(p.out_channels);
   const Cost& cost = p.tile == 2 ? cost2 : cost4;
-  const double products = 2 * points * squares * in * out / operations / product_efficiency;
-  const double around = squares * (in * cost.before + out * cost.after) / 16;
-  return (products + around) / threads + 4 * points * in * out * byte_cycles;
+  const double speed = operations * product_efficiency * (integers ? integer_speed : 1);
+  const double products = 2 * points * squares * in * out / speed;
+  const double before = cost.before + (integers ? points * rounding : 0);
+  const double around = squares * (in * before + out * cost.after) / 16;
+  return (products + around) / threads + (integers ? 2 : 4) * points * in * out * byte_cycles;
 }
 
 // Squares of one block, by what moves between the caches: every block reads the weights again, and
@@ -73,13 +81,14 @@ int64_t block_size(const WinogradProblem& p) {
   return block;
 }
 
-Contraction products(const WinogradProblem& p) {
+// `row`: elements from one square's transformed input to the next.
+Contraction products(const WinogradProblem& p, int64_t row) {
   Contraction c;
   c.batch = {{.extent = p.points(),
-              .a = p.block * p.channels,
+              .a = p.block * row,
               .b = p.channels * p.out_channels,
               .dst = p.block * p.out_channels}};
-  c.rows = {{.extent = p.block, .a = p.channels, .dst = p.out_channels}};
+  c.rows = {{.extent = p.block, .a = row, .dst = p.out_channels}};
   c.reduce = {{.extent = p.channels, .a = 1, .b = p.out_channels}};
   c.column = {.extent = p.out_channels, .b = 1, .dst = 1};
   return c;
@@ -112,13 +121,15 @@ class WinogradKernel : public runtime::Kernel {
   Code input, output, product;
   AlignedBuffer weights;
   std::shared_ptr<codegen::Jit> code;
+  std::optional<RowRounding> integers;  ///< rounds transformed inputs
+  std::vector<float> column_units;      ///< then those of the weights
 
   size_t scratch_bytes() const override {
-    return static_cast<size_t>(parts_ * (v_floats_ + m_floats_)) * sizeof(float);
+    return static_cast<size_t>(parts_ * part_floats()) * sizeof(float);
   }
   bool reads(size_t number) const override { return number != 1; }
   std::string implementation() const override {
-    return fmt::format("winograd F({},3) {} squares", p_.tile, p_.block);
+    return fmt::format("{}winograd F({},3) {} squares", integers ? "i16 " : "", p_.tile, p_.block);
   }
 
   void run(const runtime::KernelArgs& args) const override {
@@ -139,6 +150,15 @@ class WinogradKernel : public runtime::Kernel {
   }
 
  private:
+  static int64_t lines(int64_t floats) { return (floats + 15) / 16 * 16; }
+  int64_t rounded_floats() const {
+    return integers ? lines(static_cast<int64_t>(integers->bytes()) / 4) : 0;
+  }
+  // Transformed inputs, sums, rounded inputs, and their units.
+  int64_t part_floats() const {
+    return v_floats_ + m_floats_ + rounded_floats() + (integers ? lines(integers->rows()) : 0);
+  }
+
   template <typename F>
   static void share(int threads, int64_t first, int64_t last, F f) {
     if (threads == 1) return f(first, last);
@@ -148,15 +168,26 @@ class WinogradKernel : public runtime::Kernel {
 
   void run_block(const runtime::KernelArgs& args, int64_t block, int64_t part, int threads,
                  std::atomic<bool>& finite) const {
-    auto* v = reinterpret_cast<float*>(args.scratch) + part * (v_floats_ + m_floats_);
+    auto* v = reinterpret_cast<float*>(args.scratch) + part * part_floats();
     float* m = v + v_floats_;
     const int64_t first = block * p_.block, last = std::min(first + p_.block, p_.squares());
     std::byte* v_zero = reinterpret_cast<std::byte*>(v - first * p_.channels);
     share(threads, first, last,
           [&](int64_t begin, int64_t end) { input->run(args.src, &v_zero, begin, end); });
+    float* rounded = integers ? m + m_floats_ : v;
+    float* units = rounded + rounded_floats();
+    if (integers)
+      share(threads, 0, p_.points(), [&](int64_t begin, int64_t end) {
+        for (int64_t point = begin; point < end; ++point)
+          if (!integers->to_integers(v, reinterpret_cast<uint16_t*>(rounded), units,
+                                     point * p_.block, point * p_.block + last - first))
+            finite = false;
+      });
     share(threads, 0, product->rows, [&](int64_t begin, int64_t end) {
-      const std::byte* src[] = {reinterpret_cast<const std::byte*>(v),
-                                reinterpret_cast<const std::byte*>(weights.get())};
+      const std::byte* src[] = {reinterpret_cast<const std::byte*>(rounded),
+                                reinterpret_cast<const std::byte*>(weights.get()),
+                                reinterpret_cast<const std::byte*>(units),
+                                reinterpret_cast<const std::byte*>(column_units.data())};
       auto* dst = reinterpret_cast<std::byte*>(m);
       product->run(src, &dst, begin, end);
     });
@@ -212,11 +243,12 @@ std::optional<WinogradProblem> winograd_form(const LibraryRequest& r,
     if (full[1] > 1) return std::nullopt;
     p.operands.push_back({full[0], full[2], full[3], full[1]});
   }
-  double best = direct_cycles(direct.contraction, r.threads) * worthwhile;
+  const bool integers = r.precision == codegen::Precision::i16;
+  double best = direct_cycles(direct.contraction, r.threads, integers) * worthwhile;
   std::optional<WinogradProblem> chosen;
   for (int tile : {4, 2}) {
     p.tile = tile;
-    const double cycles = winograd_cycles(p, r.threads);
+    const double cycles = winograd_cycles(p, r.threads, integers);
     if (cycles < best) best = cycles, chosen = p;
   }
   if (!chosen) return std::nullopt;
@@ -234,15 +266,28 @@ std::shared_ptr<const runtime::Kernel> make_winograd(
   kernel->code = std::move(code);
   kernel->input = compile(key_of(p, "input"), winograd_input(p, unit.lanes));
   kernel->output = compile(key_of(p, "output"), winograd_output(p, unit.lanes));
-  const Contraction c = products(p);
+  Contraction c = products(p, p.channels);
+  if (r.precision == codegen::Precision::i16) {
+    const Shape rows{p.points() * p.block, p.channels};
+    kernel->integers.emplace(codegen::View{DType::f32, rows, codegen::dense_strides(rows)},
+                             size_t{1});
+    const int64_t row = kernel->integers->row_elements();
+    c = *pair_up(products(p, row), Contraction::Pairs::Kind::i16, row);
+    kernel->integers->set_sums(c.pairs->parts > 1 ? 2 * c.chunk() : row, 1);
+  }
   const ContractionSchedule s = choose_schedule(c, unit);
-  kernel->product = compile(key_of(p, "products " + s.to_string()), contraction_kernel(c, s));
+  kernel->product = compile(key_of(p, (c.pairs ? "i16 products " : "products ") + s.to_string()),
+                            contraction_kernel(c, s));
   const std::vector<int64_t>& w = r.src[1].strides;
   kernel->weights = allocate_aligned(packed_elements(c, s));
   packings.push_back(
       [p, c, s, kernel, from = *r.constants[1], strides = std::array{w[0], w[1], w[2], w[3]}] {
         const std::vector<float> transformed = winograd_weights(p, from.as<float>(), strides);
-        pack_b(c, s, transformed.data(), kernel->weights.get());
+        // Units that are no numbers make the sums so, and the result is computed directly.
+        if (c.pairs) kernel->column_units = column_units(c, transformed.data());
+        pack_b(c, s, transformed.data(), kernel->weights.get(),
+               c.pairs ? kernel->column_units.data() : nullptr);
+        kernel->column_units.resize(kernel->column_units.size() + 16);  // vectors of them are read
       });
   return kernel;
 }

@@ -16,12 +16,6 @@ bool contains(const std::vector<std::string>& all, const std::string& v) {
   return std::find(all.begin(), all.end(), v) != all.end();
 }
 
-bool mentions_any(const Index& e, const std::vector<std::string>& bound) {
-  for (const std::string& v : variables_of(e))
-    if (contains(bound, v)) return true;
-  return false;
-}
-
 // Constants that rounding alone keeps from cancelling are equal: literals have nine digits.
 bool vanishes(double sum, double scale) { return std::abs(sum) <= 1e-9 * scale; }
 
@@ -147,6 +141,38 @@ void Algebra::rename_apart(Term& term, const Term& other) {
   if (!by.empty()) term = substitute(term, by);
 }
 
+namespace {
+
+// The two values between which a maximum chooses.
+bool is_choice_of_two(const Atom& a) {
+  return a.head == "max" && a.entries.size() == 2 &&
+         std::all_of(a.entries.begin(), a.entries.end(),
+                     [](const Entry& e) { return e.bound.empty() && e.guards.empty(); });
+}
+
+}  // namespace
+
+bool Algebra::has_square(const Factor& f) const {
+  if (f.atom->head == "sqrt") return f.power >= 2 || f.power <= -2;
+  if (f.atom->head.starts_with("abs:i")) return f.power >= 2;
+  return domain_ == Domain::reals && f.power >= 2 && is_choice_of_two(*f.atom);
+}
+
+// √v · √v = v, |x| · |x| = x · x, and m · m = (u + v) · m − u · v where m is u or v.
+Sum Algebra::squared(const Factor& f) {
+  const Atom& a = *f.atom;
+  const Sum& inside = a.entries[0].body;
+  const int half = f.power / 2, left = f.power - 2 * half;
+  const Sum rest = left == 0 ? constant(1) : of_atom(a, left);
+  if (a.head == "sqrt")
+    return multiply(half > 0 ? power(inside, half) : inverse(power(inside, -half), Facts()), rest);
+  if (a.head != "max") return multiply(power(multiply(inside, inside), half), rest);
+  const Sum& other = a.entries[1].body;
+  const Sum square =
+      add(multiply(add(inside, other), of_atom(a)), scale(multiply(inside, other), -1));
+  return multiply(square, f.power > 2 ? of_atom(a, f.power - 2) : constant(1));
+}
+
 Sum Algebra::multiply(const Sum& a, const Sum& b) {
   Sum s;
   if (a.terms.size() * b.terms.size() > most_terms)
@@ -162,23 +188,15 @@ Sum Algebra::multiply(const Sum& a, const Sum& b) {
         if (std::find(t.guards.begin(), t.guards.end(), g) == t.guards.end())
           t.guards.push_back(std::move(g));
       for (const Factor& f : u.factors) multiply_factor(t.factors, f);
-      // √v · √v = v
-      const auto root = std::find_if(t.factors.begin(), t.factors.end(), [](const Factor& f) {
-        if (f.atom->head.starts_with("abs:i")) return f.power >= 2;  // |x|·|x| = x·x
-        return f.atom->head == "sqrt" && (f.power >= 2 || f.power <= -2);
-      });
-      if (root == t.factors.end()) {
+      const auto again = std::find_if(t.factors.begin(), t.factors.end(),
+                                      [&](const Factor& f) { return has_square(f); });
+      if (again == t.factors.end()) {
         s.terms.push_back(std::move(t));
         continue;
       }
-      Sum inside = root->atom->entries[0].body;
-      if (root->atom->head != "sqrt") inside = multiply(inside, inside);
-      const int half = root->power / 2;
-      root->power -= 2 * half;
-      if (root->power == 0) t.factors.erase(root);
-      const Facts none;
-      const Sum factor = half > 0 ? power(inside, half) : inverse(power(inside, -half), none);
-      squares = add(squares, multiply({{t}}, factor));
+      const Factor f = *again;
+      t.factors.erase(again);
+      squares = add(squares, multiply({{t}}, squared(f)));
     }
   return add(merged(std::move(s)), squares);
 }
@@ -242,10 +260,54 @@ std::vector<Guard> negated(const Guard& g) {
   return {{g.value - Index(1), false}, {-g.value - Index(1), false}};
 }
 
+namespace {
+
+// A boolean factor of a term outside of its sums.
+std::shared_ptr<const Atom> outer_condition(const Sum& s) {
+  for (const Term& t : s.terms)
+    for (const Factor& f : t.factors) {
+      const bool outer = std::none_of(t.bound.begin(), t.bound.end(), [&](const std::string& v) {
+        return f.atom->free.contains(v);
+      });
+      if (f.atom->boolean && outer) return f.atom;
+    }
+  return nullptr;
+}
+
+// The sum where a boolean factor is 1 (or 0).
+Sum given(const Sum& s, const Atom& condition, bool holds) {
+  Sum result;
+  for (Term t : s.terms) {
+    const size_t factors = t.factors.size();
+    std::erase_if(t.factors, [&](const Factor& f) { return f.atom->key == condition.key; });
+    if (holds || t.factors.size() == factors) result.terms.push_back(std::move(t));
+  }
+  return result;
+}
+
+}  // namespace
+
+// f(b · x + …) = b · f(x + …) + (1 − b) · f(…) of a boolean b.
+Sum Algebra::by_truth(const std::string& head, std::span<const Sum> args,
+                      const std::shared_ptr<const Atom>& condition, const Facts& facts) {
+  const Sum b{{{1, {}, {}, {{condition, 1}}}}};
+  Sum total;
+  for (const bool holds : {true, false}) {
+    std::vector<Sum> reduced;
+    for (const Sum& a : args) reduced.push_back(merged(given(a, *condition, holds)));
+    const Sum weight = holds ? b : add(constant(1), scale(b, -1));
+    total = add(total, multiply(weight, function(head, reduced, facts)));
+  }
+  return total;
+}
+
 Sum Algebra::function(const std::string& head, std::span<const Sum> args, const Facts& facts) {
   const Guard* split = nullptr;
   for (const Sum& a : args)
     if (!split) split = outer_guard(a, {});
+  if (!split && domain_ != Domain::bits && !head.starts_with("cast:"))
+    for (const Sum& a : args)
+      if (const auto condition = outer_condition(a)) return by_truth(head, args, condition, facts);
   if (!split) return leaf(head, {args.begin(), args.end()}, facts);
   return by_cases(*split, facts, [&](const Facts& inner) {
     std::vector<Sum> reduced;
@@ -268,96 +330,14 @@ Sum Algebra::by_cases(const Guard& split, const Facts& facts,
   return total;
 }
 
+bool mentions_any(const Index& e, const std::vector<std::string>& bound) {
+  for (const std::string& v : variables_of(e))
+    if (contains(bound, v)) return true;
+  return false;
+}
+
 Sum Algebra::maximum(const Sum& a, const Sum& b, const Facts& facts) {
   return function("max", std::array{a, b}, facts);
-}
-
-// Entries that are known to be at most another one.
-void Algebra::drop_smaller(std::map<std::string, Entry>& entries) const {
-  for (auto a = entries.begin(); a != entries.end();) {
-    bool smaller = false;
-    for (const auto& [text, b] : entries) {
-      if (text == a->first || !b.bound.empty() || !b.guards.empty() || !a->second.bound.empty())
-        continue;
-      const Sum d = add(b.body, scale(a->second.body, -1));
-      smaller |= std::find(signs_.begin(), signs_.end(), sign_text(d)) != signs_.end();
-    }
-    a = smaller ? entries.erase(a) : std::next(a);
-  }
-}
-
-// A maximum as a set: nested maxima are flattened, bodies split so that each entry has one case.
-Sum Algebra::rebuilt_set(const std::string& head, std::vector<Entry> entries, const Facts& facts) {
-  std::vector<Entry> done;
-  while (!entries.empty()) {
-    Entry e = std::move(entries.back());
-    entries.pop_back();
-    const bool possible = place(e.bound, e.guards, facts,
-                                [&](const Substitution& by) { e.body = substitute(e.body, by); });
-    if (!possible) continue;
-    Facts inner = facts;
-    for (const Guard& g : e.guards) inner.assume(g);
-    e.body = simplified(e.body, inner);
-    if (const Guard* g = outer_guard(e.body, {})) {
-      const bool own = mentions_any(g->value, e.bound);
-      std::vector<Guard> cases = negated(*g);
-      cases.push_back(*g);
-      if (!own) {  // the choice is made outside of the maximum
-        Sum total;
-        entries.insert(entries.end(), done.begin(), done.end());
-        entries.push_back(e);
-        for (const Guard& c : cases) {
-          if (facts.refutes(c)) continue;
-          Facts under = facts;
-          under.assume(c);
-          total = add(total, guarded(rebuilt_set(head, entries, under), {c}));
-        }
-        return total;
-      }
-      for (const Guard& c : cases) {
-        Entry part = e;
-        part.guards.push_back(c);
-        entries.push_back(std::move(part));
-      }
-      continue;
-    }
-    const bool nested = e.body.terms.size() == 1 && e.body.terms[0].coefficient == 1 &&
-                        e.body.terms[0].bound.empty() && e.body.terms[0].factors.size() == 1 &&
-                        e.body.terms[0].factors[0].power == 1 &&
-                        e.body.terms[0].factors[0].atom->head == head;
-    if (!nested) {
-      done.push_back(std::move(e));
-      continue;
-    }
-    for (Entry part : e.body.terms[0].factors[0].atom->entries) {
-      Substitution by;
-      for (std::string& v : part.bound) {
-        const std::string w = fresh_variable();
-        by.emplace(v, Index::symbol(w));
-        v = w;
-      }
-      part.guards = substitute(part.guards, by);
-      part.body = substitute(part.body, by);
-      part.bound.insert(part.bound.begin(), e.bound.begin(), e.bound.end());
-      part.guards.insert(part.guards.end(), e.guards.begin(), e.guards.end());
-      entries.push_back(std::move(part));
-    }
-  }
-  std::map<std::string, Entry> unique;
-  for (Entry& e : done) {
-    Atom alone;
-    alone.head = head;
-    alone.entries = {e};
-    unique.emplace(make_atom(std::move(alone))->key, std::move(e));
-  }
-  if (head == "max" && !signs_.empty()) drop_smaller(unique);
-  if (unique.size() == 1 && unique.begin()->second.bound.empty() &&
-      unique.begin()->second.guards.empty())
-    return unique.begin()->second.body;
-  Atom a;
-  a.head = head;
-  for (auto& [text, e] : unique) a.entries.push_back(std::move(e));
-  return of_atom(std::move(a));
 }
 
 }  // namespace tessera::prove

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <span>
 
 #include "prove/term.h"
@@ -13,6 +14,8 @@ namespace tessera::prove {
 /// Known to be above 0 / to be other than 0 over the reals, wherever it is defined.
 bool is_positive(const Atom& atom);
 bool is_positive(const Sum& sum);
+/// The term that comes first in canonical order: its sign is the sum's. REQUIRES: not 0.
+const Term& leading(const Sum& sum);
 
 class Algebra {
  public:
@@ -53,6 +56,9 @@ class Algebra {
       std::vector<std::string>& bound, std::vector<Guard>& guards, const Facts& facts,
       const std::function<void(const Substitution&)>& apply = [](const Substitution&) {}) const;
 
+  /// Over the reals: at least 0 wherever it is defined, as far as its form tells.
+  bool is_nonnegative(const Sum& s, const Facts& facts);
+
   /// Over the reals: states that a normal form without bound variables is at least 0. Maxima of
   /// entries that differ by it are decided; forget_sign() takes the last one back.
   void assume_nonnegative(const Sum& s) { signs_.push_back(sign_text(s)); }
@@ -68,13 +74,19 @@ class Algebra {
 
  private:
   Sum of_atom(Atom atom, int power = 1) const;
+  bool has_square(const Factor& f) const;
+  Sum squared(const Factor& f);
   Sum simplified_term(Term term, const Facts& facts);
   Sum rebuilt(const Factor& factor, const Facts& facts);
   Sum rebuilt_set(const std::string& head, std::vector<Entry> entries, const Facts& facts);
+  Sum by_truth(const std::string& head, std::span<const Sum> args,
+               const std::shared_ptr<const Atom>& condition, const Facts& facts);
   Sum leaf(const std::string& head, const std::vector<Sum>& args, const Facts& facts);
   Sum plain_leaf(const std::string& head, const std::vector<Sum>& args, const Facts& facts);
   Sum leaf_reals(const std::string& head, const std::vector<Sum>& args, const Facts& facts);
-  Sum leaf_bits(const std::string& head, const std::vector<Sum>& args) const;
+  Sum leaf_bits(const std::string& head, const std::vector<Sum>& args, const Facts& facts);
+  Sum leaf_integers(const std::string& head, const std::vector<Sum>& args) const;
+  std::optional<Sum> converted(const std::string& head, const Sum& x, const Facts& facts);
   Sum opaque(const std::string& head, const std::vector<Sum>& args, bool boolean = false) const;
   Sum exponential(const Sum& a);
   Sum logarithm(const Sum& a, const Facts& facts);
@@ -85,7 +97,26 @@ class Algebra {
   static Sum merged(Sum s);
 
   static std::string sign_text(const Sum& s);
-  void drop_smaller(std::map<std::string, Entry>& entries) const;
+
+  // Maxima (maxima.cpp).
+  bool opened(const std::string& head, const Entry& e, std::vector<Entry>& entries);
+  Sum lattice(std::vector<Entry> entries, const Facts& facts);
+  Sum shifted_out(std::vector<Entry>& entries) const;
+  Sum scaled_out(std::vector<Entry>& entries, const Facts& facts) const;
+  void drop_dominated(std::vector<Entry>& entries, const Facts& facts);
+  struct Inverted {
+    std::string head;
+    int power = 1;  ///< of a head "power"
+    Sum inside;
+  };
+  std::optional<Inverted> inverted(const Term& t);
+  std::optional<Sum> monotone_out(const std::vector<Entry>& entries, const Facts& facts);
+  std::optional<Sum> minimum_out(const std::vector<Entry>& entries, const Facts& facts);
+
+  // Signs (signs.cpp).
+  bool reaches(const Atom& maximum, const Sum& least, const Facts& facts);
+  bool has_plain_sign(const Term& t, const Facts& facts);
+  bool has_plain_sign(const Sum& s, const Facts& facts);
 
   Domain domain_;
   std::vector<std::string> signs_;
@@ -99,6 +130,8 @@ class Algebra {
 /// The first guard of these normal forms that no bound variable of its own term or of `bound`
 /// occurs in.
 const Guard* outer_guard(const Sum& s, const std::vector<std::string>& bound);
+/// Whether one of the variables occurs.
+bool mentions_any(const Index& e, const std::vector<std::string>& variables);
 /// The disjoint cases in which a guard fails.
 std::vector<Guard> negated(const Guard& g);
 

@@ -26,7 +26,19 @@ std::optional<double> constant_of(const Sum& s) {
 
 bool is_plain(const Term& t) { return t.bound.empty() && t.guards.empty(); }
 
-// The term that comes first in canonical order: its sign is the sum's.
+Term one() { return {}; }
+
+// Every bound variable may be 0, whatever the sizes are.
+bool has_full_ranges(const Term& t) {
+  Substitution zeros;
+  for (const std::string& v : t.bound) zeros.emplace(v, Index(0));
+  return std::all_of(t.guards.begin(), t.guards.end(), [&](const Guard& g) {
+    return !g.equal && is_never_negative(g.value.substitute(zeros));
+  });
+}
+
+}  // namespace
+
 const Term& leading(const Sum& s) {
   const Term* best = nullptr;
   std::string text;
@@ -41,23 +53,6 @@ const Term& leading(const Sum& s) {
   }
   return *best;
 }
-
-Term one() { return {}; }
-
-}  // namespace
-
-namespace {
-
-// Every bound variable may be 0, whatever the sizes are.
-bool has_full_ranges(const Term& t) {
-  Substitution zeros;
-  for (const std::string& v : t.bound) zeros.emplace(v, Index(0));
-  return std::all_of(t.guards.begin(), t.guards.end(), [&](const Guard& g) {
-    return !g.equal && is_never_negative(g.value.substitute(zeros));
-  });
-}
-
-}  // namespace
 
 bool is_positive(const Atom& a) {
   if (a.head == "exp") return true;
@@ -249,18 +244,8 @@ Sum Algebra::plain_leaf(const std::string& head, const std::vector<Sum>& args, c
     return rebuilt_set(head, std::move(entries), facts);
   }
   if (domain_ == Domain::reals) return leaf_reals(head, args, facts);
-  if (domain_ == Domain::bits) return leaf_bits(head, args);
-  if (head.starts_with("abs:u")) return args[0];
-  if (head.starts_with("abs:i")) {  // signed: |−x| = ||x|| = |x| modulo 2^n
-    const Sum& a = args[0];
-    const bool nested = a.terms.size() == 1 && a.terms[0].factors.size() == 1 &&
-                        a.terms[0].factors[0].atom->head == head && is_plain(a.terms[0]) &&
-                        std::abs(a.terms[0].coefficient) == 1 && a.terms[0].factors[0].power == 1;
-    if (nested) return scale(a, a.terms[0].coefficient);
-    if (!a.is_zero() && leading(a).coefficient < 0) return opaque(head, {scale(a, -1)});
-  }
-  const bool boolean = head == "lt" || head == "eq" || head == "is_nan" || head == "cast:bool";
-  return opaque(head, args, boolean);
+  if (domain_ == Domain::bits) return leaf_bits(head, args, facts);
+  return leaf_integers(head, args);
 }
 
 Sum Algebra::leaf_reals(const std::string& head, const std::vector<Sum>& args, const Facts& facts) {
@@ -294,48 +279,6 @@ Sum Algebra::leaf_reals(const std::string& head, const std::vector<Sum>& args, c
     if (lead > 0 && lead != 1) return scale(opaque(head, {scale(a, 1 / lead)}), std::sqrt(lead));
   }
   return opaque(head, args);
-}
-
-// Laws that keep every bit.
-Sum Algebra::leaf_bits(const std::string& head, const std::vector<Sum>& args) const {
-  const auto is_number = [&](const Sum& s, const char* text) {
-    return s.terms.size() == 1 && s.terms[0].factors.size() == 1 &&
-           s.terms[0].factors[0].atom->head == std::string("#") + text;
-  };
-  const auto negative = [](const Sum& s) {
-    return s.terms.size() == 1 && s.terms[0].coefficient < 0;
-  };
-  if (head == "add") {
-    for (int k = 0; k < 2; ++k)
-      if (is_number(args[k], "0") && negative(args[k])) return args[1 - k];
-    return opaque(head, args);
-  }
-  if (head == "mul" || head == "div") {
-    // Signs go to the front; x · 1 = x / 1 = x.
-    double sign = 1;
-    std::vector<Sum> bare = args;
-    for (Sum& s : bare)
-      if (negative(s)) {
-        sign = -sign;
-        s = scale(s, -1);
-      }
-    for (int k = head == "mul" ? 0 : 1; k < 2; ++k)
-      if (is_number(bare[k], "1")) return scale(bare[1 - k], sign);
-    const auto is_abs = [](const Sum& s) {
-      return s.terms.size() == 1 && s.terms[0].factors[0].atom->head == "abs";
-    };
-    if (head == "mul" && is_abs(bare[0]) && print(bare[0]) == print(bare[1]))
-      for (Sum& s : bare) s = s.terms[0].factors[0].atom->entries[0].body;
-    return scale(opaque(head, bare), sign);
-  }
-  if (head == "abs") {
-    const Sum bare = negative(args[0]) ? scale(args[0], -1) : args[0];
-    if (bare.terms.size() == 1 && bare.terms[0].factors[0].atom->head == "abs") return bare;
-    return opaque(head, {bare});
-  }
-  const bool boolean =
-      head == "lt" || head == "le" || head == "eq" || head == "is_nan" || head == "cast:bool";
-  return opaque(head, args, boolean);
 }
 
 }  // namespace tessera::prove

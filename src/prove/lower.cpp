@@ -175,6 +175,8 @@ Sum Lowering::comparison(Prim prim, ir::Expr x, ir::Expr y) {
     return algebra_.add(algebra_.constant(1), algebra_.scale(s, -1));
   };
   const Sum a = value(x), b = value(y);
+  if (prim == Prim::lt && is_unsigned_integer(x.type()) && print(b) == print(algebra_.constant(0)))
+    return algebra_.constant(0);
   if (algebra_.domain() == Domain::bits) return call(std::string(ir::to_string(prim)), {a, b});
   if (x.type() == DType::boolean && prim != Prim::lt && prim != Prim::le) {
     const Sum ab = algebra_.multiply(a, b);  // a = b: 1 − a − b + 2ab

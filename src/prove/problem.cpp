@@ -163,6 +163,8 @@ class Decider {
     for (const auto& [low, high] : p_.at_most)
       nonnegative.push_back(
           algebra.add(parameter(algebra, high), algebra.scale(parameter(algebra, low), -1)));
+    if (p_.domain == Domain::reals)
+      for (const Sum& s : nonnegative) algebra.assume_nonnegative(s);
     Lowering one(algebra, facts, ta.rank());
     const Sum l = one.value(x);
     const std::set<std::string> divisors = take_divisors(algebra, facts);

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <map>
 
 #include "base/check.h"
 
@@ -126,20 +127,33 @@ class Integers {
   bool opaque_;
 };
 
-Answer ask_integers(const SolverLimits& limits,
+// Instances of one rule ask the same again and again: what was asked is kept.
+Answer ask_integers(const SolverLimits& limits, const std::string& text,
                     const std::function<void(z3::context&, z3::solver&, Integers&)>& state) {
+  constexpr size_t most_kept = 100'000;
+  static thread_local std::map<std::string, Answer> kept;
+  const std::string key = fmt::format("{}|{}", limits.steps, text);
+  if (const auto at = kept.find(key); at != kept.end()) return at->second;
+  Answer answer = Answer::unknown;
   // With opaque products first: this closes most queries at once, and unsatisfiable stays so.
   for (const bool opaque : {true, false}) {
-    const Answer answer = in_child(limits, [&] {
+    answer = in_child(limits, [&] {
       z3::context c;
       z3::solver s(c);
       Integers integers(c, s, opaque);
       state(c, s, integers);
       return checked(s, limits);
     });
-    if (answer == Answer::unsatisfiable || !opaque) return answer;
+    if (answer == Answer::unsatisfiable) break;
   }
-  return Answer::unknown;
+  if (kept.size() >= most_kept) kept.clear();
+  return kept[key] = answer;
+}
+
+std::string text_of(const std::vector<Guard>& guards) {
+  std::string text;
+  for (const Guard& g : guards) text += (g.equal ? "0=" : "0<=") + g.value.to_string() + "]";
+  return text;
 }
 
 class Reals {
@@ -229,7 +243,10 @@ class Reals {
 Answer can_differ(const Counting& counting, const SolverLimits& limits) {
   double scale = 0;
   for (const auto& [c, guards] : counting.terms) scale = std::max(scale, std::abs(c));
-  return ask_integers(limits, [&](z3::context& c, z3::solver& s, Integers& integers) {
+  std::string text = text_of(counting.facts);
+  for (const auto& [c, guards] : counting.terms)
+    text += fmt::format("+{:.12f}*", c / scale) + text_of(guards);
+  return ask_integers(limits, text, [&](z3::context& c, z3::solver& s, Integers& integers) {
     for (const Guard& g : counting.facts) s.add(integers.guard(g));
     z3::expr total = c.real_val(0);
     for (const auto& [coefficient, guards] : counting.terms) {
@@ -242,7 +259,8 @@ Answer can_differ(const Counting& counting, const SolverLimits& limits) {
 }
 
 Answer can_fail(const std::vector<Guard>& facts, const Guard& guard, const SolverLimits& limits) {
-  return ask_integers(limits, [&](z3::context&, z3::solver& s, Integers& integers) {
+  const std::string text = text_of(facts) + "=>" + text_of({guard});
+  return ask_integers(limits, text, [&](z3::context&, z3::solver& s, Integers& integers) {
     for (const Guard& g : facts) s.add(integers.guard(g));
     s.add(!integers.guard(guard));
   });

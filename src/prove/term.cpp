@@ -135,26 +135,28 @@ class Printer {
     }
     std::stable_sort(looks.begin(), looks.end(),
                      [](const auto& a, const auto& b) { return a.first < b.first; });
-    std::vector<size_t> order(bound.size());
-    for (size_t k = 0; k < order.size(); ++k) order[k] = k;
-    Printed best;
-    bool first = true;
-    for (size_t tries = 0; tries < most_orders;) {
-      bool keeps_looks = true;  // only variables that look alike change places
-      for (size_t k = 0; k < order.size(); ++k)
-        keeps_looks &= looks[order[k]].first == looks[k].first;
-      if (keeps_looks) {
-        ++tries;
-        for (size_t k = 0; k < order.size(); ++k) inner[looks[order[k]].second] = name(k);
-        Printed p = body(inner);
-        if (first || p.text < best.text) best = std::move(p);
-        first = false;
-      }
-      const bool unique = std::adjacent_find(looks.begin(), looks.end(), [](auto& a, auto& b) {
-                            return a.first == b.first;
-                          }) == looks.end();
-      if (unique || !std::next_permutation(order.begin(), order.end())) break;
+    // Only variables that look alike change places: runs of equal looks are permuted.
+    std::vector<size_t> order(bound.size()), ends;
+    for (size_t k = 0; k < order.size(); ++k) {
+      order[k] = k;
+      if (k + 1 == order.size() || looks[k].first != looks[k + 1].first) ends.push_back(k + 1);
     }
+    const auto next_order = [&] {
+      for (size_t g = ends.size(); g-- > 0;) {
+        const size_t begin = g == 0 ? 0 : ends[g - 1];
+        if (std::next_permutation(order.begin() + static_cast<long>(begin),
+                                  order.begin() + static_cast<long>(ends[g])))
+          return true;
+      }
+      return false;
+    };
+    Printed best;
+    size_t tries = 0;
+    do {
+      for (size_t k = 0; k < order.size(); ++k) inner[looks[order[k]].second] = name(k);
+      Printed p = body(inner);
+      if (tries == 0 || p.text < best.text) best = std::move(p);
+    } while (++tries < most_orders && next_order());
     return best;
   }
 

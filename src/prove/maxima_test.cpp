@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// Laws of maxima, of choices and of conversions: what holds, and what nearly does.
+#include <gtest/gtest.h>
+
+#include "prove/prove.h"
+#include "rules/rule.h"
+
+namespace tessera::prove {
+namespace {
+
+struct Case {
+  const char* holds;  ///< a rule
+  const char* fails;  ///< nearly the same
+};
+
+class Laws : public testing::TestWithParam<Case> {};
+
+TEST_P(Laws, hold_and_near_misses_fail) {
+  const Verdict good = prove(rules::parse_rule(std::string("a : ") + GetParam().holds, "test", 1));
+  EXPECT_EQ(good.kind, Verdict::Kind::proved) << GetParam().holds << "\n" << good.reason;
+  const Verdict bad = prove(rules::parse_rule(std::string("a : ") + GetParam().fails, "test", 1));
+  EXPECT_FALSE(bad.holds()) << GetParam().fails;
+}
+
+constexpr Case maxima[] = {
+    {"(reduce_max[axes={1}] (add ?x ?s)) => (add (reduce_max[axes={1}] ?x) ?s) if (= (rank ?s) 0) "
+     "mode real on ?x[n,m] ?s[]",
+     "(reduce_max[axes={1}] (sub ?s ?x)) => (sub ?s (reduce_max[axes={1}] ?x)) if (= (rank ?s) 0) "
+     "mode real on ?x[n,m] ?s[]"},
+    {"(reduce_max[axes={1}] (mul ?x 2)) => (mul (reduce_max[axes={1}] ?x) 2) mode real on ?x[n,m]",
+     "(reduce_max[axes={1}] (mul ?x -2)) => (mul (reduce_max[axes={1}] ?x) -2) mode real on "
+     "?x[n,m]"},
+    {"(reduce_max[axes={1}] (mul ?x ?s)) => (mul (reduce_max[axes={1}] ?x) ?s) if (<= 0 (value "
+     "?s)) mode real on ?x[n,m] ?s[]>0",
+     "(reduce_max[axes={1}] (mul ?x ?s)) => (mul (reduce_max[axes={1}] ?x) ?s) if (= (rank ?s) 0) "
+     "mode real on ?x[n,m] ?s[]"},
+    {"(relu (reduce_max[axes={1}] ?x)) => (reduce_max[axes={1}] (relu ?x)) mode real on ?x[n,m]",
+     "(relu (reduce_sum[axes={1}] ?x)) => (reduce_sum[axes={1}] (relu ?x)) mode real on ?x[n,m]"},
+    {"(relu (reduce_min[axes={1}] ?x)) => (reduce_min[axes={1}] (relu ?x)) mode real on ?x[n,m]",
+     "(neg (reduce_min[axes={1}] ?x)) => (reduce_min[axes={1}] (neg ?x)) mode real on ?x[n,m]"},
+    {"(max ?a (reduce_min[axes={1}] ?a)) => ?a mode real on ?a[n,m]",
+     "(max ?a (reduce_max[axes={1}] ?a)) => ?a mode real on ?a[n,m]"},
+    {"(exp (reduce_max[axes={1}] ?x)) => (reduce_max[axes={1}] (exp ?x)) mode real on ?x[n,m]",
+     "(exp (neg (reduce_max[axes={1}] ?x))) => (reduce_max[axes={1}] (exp (neg ?x))) mode real on "
+     "?x[n,m]"},
+    {"(exp (neg (reduce_min[axes={1}] ?x))) => (reduce_max[axes={1}] (exp (neg ?x))) mode real on "
+     "?x[n,m]",
+     "(reduce_max[axes={1}] (cos ?x)) => (cos (reduce_max[axes={1}] ?x)) mode real on ?x[n,m]"},
+    {"(tanh (reduce_max[axes={1}] ?x)) => (reduce_max[axes={1}] (tanh ?x)) mode real on ?x[n,m]",
+     "(reduce_max[axes={1}] (mul ?x ?x)) => (mul (reduce_max[axes={1}] ?x) (reduce_max[axes={1}] "
+     "?x)) mode real on ?x[n,m]"},
+    {"(sigmoid (reduce_max[axes={1}] ?x)) => (reduce_max[axes={1}] (sigmoid ?x)) mode real on "
+     "?x[n,m]",
+     "(sigmoid (reduce_min[axes={1}] ?x)) => (reduce_max[axes={1}] (sigmoid ?x)) mode real on "
+     "?x[n,m]"},
+    {"(reduce_max[axes={1}] (mul ?x (mul ?x ?x))) => (mul (reduce_max[axes={1}] ?x) (mul "
+     "(reduce_max[axes={1}] ?x) (reduce_max[axes={1}] ?x))) mode real on ?x[n,m]",
+     "(reduce_max[axes={1}] (mul ?x (abs ?x))) => (mul (reduce_max[axes={1}] ?x) "
+     "(reduce_max[axes={1}] ?x)) mode real on ?x[n,m]"},
+    {"(relu (softmax[axis=1] ?x)) => (softmax[axis=1] ?x) mode real on ?x[n,m]",
+     "(relu (tanh ?x)) => (tanh ?x) mode real on ?x[n,m]"},
+    {"(mul (relu ?a) (relu ?a)) => (mul ?a (relu ?a)) mode real on ?a[n]",
+     "(mul (relu ?a) (relu ?b)) => (mul ?a (relu ?b)) mode real on ?a[n] ?b[n]"},
+    {"(mul (relu ?a) (relu (neg ?a))) => (mul ?a 0) mode real on ?a[n]",
+     "(mul (relu ?a) (relu (add ?a 1))) => (mul ?a ?a) mode real on ?a[n]"},
+    {"(sub (relu ?a) (relu (neg ?a))) => ?a mode real on ?a[n]",
+     "(add (relu ?a) (relu (neg ?a))) => ?a mode real on ?a[n]"},
+    // A window that lies in the padding has no maximum.
+    {"(relu (max_pool[kernel_shape={3}, pads={1, 1}] ?x)) => (max_pool[kernel_shape={3}, pads={1, "
+     "1}] (relu ?x)) mode real on ?x[n,m,k]",
+     "(relu (max_pool[kernel_shape={2}, pads={2, 2}] ?x)) => (max_pool[kernel_shape={2}, pads={2, "
+     "2}] (relu ?x)) mode real on ?x[n,m,k]"},
+    {"(reduce_max[axes={1}] (concat[axis=1] (add ?a ?b) ?a)) => (reduce_max[axes={1}] (add ?a "
+     "(relu ?b))) mode real on ?a[n,m] ?b[n,m]",
+     "(reduce_max[axes={1}] (concat[axis=1] (sub ?a ?b) ?a)) => (reduce_max[axes={1}] (add ?a "
+     "(relu ?b))) mode real on ?a[n,m] ?b[n,m]"},
+};
+INSTANTIATE_TEST_SUITE_P(Maxima, Laws, testing::ValuesIn(maxima));
+
+constexpr Case exact[] = {
+    {"(less ?x ?x) => (expand[shape=(shape ?x)] 0) mode exact on ?x[n]",
+     "(less_or_equal ?x ?x) => (expand[shape=(shape ?x)] 1) mode exact on ?x[n]"},
+    {"(less (abs ?x) 0) => (expand[shape=(shape ?x)] 0) if (float ?x) mode exact on ?x[n]",
+     "(less (abs ?x) 0) => (expand[shape=(shape ?x)] 0) mode exact on ?x[n]:i32"},
+    {"(equal ?x ?x) => (expand[shape=(shape ?x)] 1) if (integer ?x) mode exact on ?x[n]:i32",
+     "(equal ?x ?x) => (expand[shape=(shape ?x)] 1) mode exact on ?x[n]:f32"},
+    {"(less ?x 0) => (expand[shape=(shape ?x)] 0) mode exact on ?x[n]:u8",
+     "(less ?x 0) => (expand[shape=(shape ?x)] 0) mode exact on ?x[n]:i8"},
+    {"(relu (where ?c ?a ?b)) => (where ?c (relu ?a) (relu ?b)) mode exact on ?c[n]:bool ?a[n] "
+     "?b[n]",
+     "(relu (where ?c ?a ?b)) => (where ?c (relu ?b) (relu ?a)) mode exact on ?c[n]:bool ?a[n] "
+     "?b[n]"},
+    {"(neg (cast[to=f64] ?x)) => (cast[to=f64] (neg ?x)) mode exact on ?x[n]:f32",
+     "(neg (cast[to=f32] ?x)) => (cast[to=f32] (neg ?x)) mode exact on ?x[n]:i8"},
+    {"(relu (cast[to=f64] ?x)) => (cast[to=f64] (relu ?x)) mode exact on ?x[n]:f32",
+     "(relu (cast[to=i32] ?x)) => (cast[to=i32] (abs ?x)) mode exact on ?x[n]:f32"},
+    {"(relu (cast[to=f16] ?x)) => (cast[to=f16] (relu ?x)) mode exact on ?x[n]:i32",
+     "(relu (cast[to=u8] ?x)) => (cast[to=u8] (relu ?x)) mode exact on ?x[n]:i32"},
+};
+INSTANTIATE_TEST_SUITE_P(Exact, Laws, testing::ValuesIn(exact));
+
+}  // namespace
+}  // namespace tessera::prove

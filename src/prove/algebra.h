@@ -47,6 +47,10 @@ class Algebra {
                const std::function<Sum(const Facts&)>& part);
   Sum maximum(const Sum& a, const Sum& b, const Facts& facts);
 
+  /// Over the reals: hyperbolic tangents written as exponentials.
+  Sum without_tanh(const Sum& s, const Facts& facts);
+  /// Bit by bit: an atom of this key replaced, outside of reductions.
+  Sum replaced(const Sum& s, const std::string& key, const Sum& by, const Facts& facts);
   /// The same with everything applied that the facts tell.
   Sum simplified(const Sum& s, const Facts& facts);
 
@@ -71,6 +75,20 @@ class Algebra {
   /// All divisors met so far that may be 0, by skeleton.
   const std::map<std::string, std::shared_ptr<const Atom>>& divisors() const { return divisors_; }
   void forget_divisors() { divisors_.clear(); }
+  /// What functions that are not defined everywhere have demanded of their arguments so far.
+  std::set<std::string> take_demands(const Facts& facts);
+  /// A demand met since that is none of `left`; empty if there is none.
+  std::string new_demand(const std::set<std::string>& left, const Facts& facts);
+
+  /// The left side is lowered first: what it divides by is other than 0, what it demands holds. The
+  /// right side's divisors and demands have to be shown.
+  void end_of_assumptions() { assumes_ = false; }
+  bool assumes() const { return assumes_; }
+  /// Divisors and demands, to forget those of one branch only where data choose.
+  struct Obligations;
+  Obligations obligations() const;
+  void restore(Obligations obligations);
+  void keep_shared(const Obligations& others);
 
  private:
   Sum of_atom(Atom atom, int power = 1) const;
@@ -88,8 +106,11 @@ class Algebra {
   Sum leaf_integers(const std::string& head, const std::vector<Sum>& args) const;
   std::optional<Sum> converted(const std::string& head, const Sum& x, const Facts& facts);
   Sum opaque(const std::string& head, const std::vector<Sum>& args, bool boolean = false) const;
-  Sum exponential(const Sum& a);
-  Sum logarithm(const Sum& a, const Facts& facts);
+  Sum exponential(const Sum& a, const Facts& facts);
+  Sum logarithm(const Sum& a);
+  Sum raised(const Sum& base, const Sum& exponent, const Facts& facts);
+  Sum sign_bearer(const Sum& a);
+  void demand(const std::string& head, const std::vector<Sum>& args, const Facts& facts);
   Sum invert_simple(const Sum& a);
   /// Splits off what all terms share: returns the rest, sets coefficient and common factors.
   Sum content(const Sum& a, double& coefficient, std::vector<Factor>& common) const;
@@ -118,7 +139,14 @@ class Algebra {
   bool has_plain_sign(const Term& t, const Facts& facts);
   bool has_plain_sign(const Sum& s, const Facts& facts);
 
+  struct Demand {
+    std::string head;
+    std::vector<Sum> args;
+  };
+
   Domain domain_;
+  bool assumes_ = true;
+  std::map<std::string, Demand> demands_;
   std::vector<std::string> signs_;
   int next_ = 0;
   std::map<std::string, std::shared_ptr<const Atom>> divisors_;
@@ -126,6 +154,20 @@ class Algebra {
     if (!is_positive(*atom)) divisors_.emplace(print(*atom, true).text, atom);
   }
 };
+
+struct Algebra::Obligations {
+  std::map<std::string, std::shared_ptr<const Atom>> divisors;
+  std::map<std::string, Demand> demands;
+};
+inline Algebra::Obligations Algebra::obligations() const { return {divisors_, demands_}; }
+inline void Algebra::restore(Obligations obligations) {
+  divisors_ = std::move(obligations.divisors);
+  demands_ = std::move(obligations.demands);
+}
+inline void Algebra::keep_shared(const Obligations& others) {
+  std::erase_if(divisors_, [&](const auto& d) { return !others.divisors.contains(d.first); });
+  std::erase_if(demands_, [&](const auto& d) { return !others.demands.contains(d.first); });
+}
 
 /// The first guard of these normal forms that no bound variable of its own term or of `bound`
 /// occurs in.

@@ -18,6 +18,8 @@ void collect_slots(const RuleTerm& t, Questions& q, bool condition) {
     collect_slots(a, q, condition);
   }
   if (condition && t.kind == RuleTerm::Kind::variable) q.asked.insert(t.slot);
+  if (t.name == "positive" && t.args[0].kind == RuleTerm::Kind::variable)
+    q.positive.insert(t.args[0].slot);
   if (t.name == "near" && t.args[0].kind == RuleTerm::Kind::variable) q.near.insert(t.args[0].slot);
 }
 

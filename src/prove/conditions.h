@@ -14,6 +14,7 @@ struct Questions {
   std::set<int> values;       ///< constants whose one value is used
   std::set<int> asked;        ///< slots that conditions mention
   std::set<int> near;         ///< numbers that a condition fixes up to rounding
+  std::set<int> positive;     ///< tensors that a condition says are above 0
   std::set<double> numbers;   ///< literals of the patterns
   bool permutations = false;  ///< an attribute `perm` is left open
 };

@@ -270,6 +270,66 @@ bool zero_by_cases(Algebra& algebra, const Sum& s, const Facts& facts,
   return true;
 }
 
+// Sums a + b and (−a) + (−b) that both occur at the output's own indices.
+const Atom* opposite_sum(const Algebra& algebra, const Sum& s, const std::set<std::string>& outer,
+                         std::map<std::string, const Atom*>& met, Sum& mirrored) {
+  for (const Term& t : s.terms)
+    for (const Factor& f : t.factors) {
+      const Atom& a = *f.atom;
+      if (a.head == "add" &&
+          std::includes(outer.begin(), outer.end(), a.free.begin(), a.free.end())) {
+        Atom other = a;
+        for (Entry& e : other.entries) e.body = algebra.scale(e.body, -1);
+        const auto negated = make_atom(std::move(other));
+        if (met.contains(negated->key)) {
+          mirrored = {{{1, {}, {}, {{negated, 1}}}}};
+          return &a;
+        }
+        met.emplace(a.key, &a);
+      }
+      for (const Entry& e : a.entries)
+        if (const Atom* found = opposite_sum(algebra, e.body, outer, met, mirrored)) return found;
+    }
+  return nullptr;
+}
+
+// Bit by bit, (−a) + (−b) is −(a + b), but for zeros: then both sums may be +0, the same.
+bool zero_by_signs(Algebra& algebra, const Sum& s, const Facts& facts, int depth) {
+  std::set<std::string> outer;
+  for (const Guard& g : facts.guards()) outer.merge(variables_of(g.value));
+  std::map<std::string, const Atom*> met;
+  Sum mirrored;
+  const Atom* a = depth > 0 ? opposite_sum(algebra, s, outer, met, mirrored) : nullptr;
+  if (!a) return false;
+  const std::string key = a->key;
+  for (const double sign : {1.0, -1.0}) {
+    const Sum under =
+        stable(algebra, algebra.replaced(s, key, algebra.scale(mirrored, sign), facts), facts);
+    if (!under.is_zero() && !zero_by_signs(algebra, under, facts, depth - 1)) return false;
+  }
+  return true;
+}
+
+// Multiplies by divisors while there are any; true if nothing is left.
+bool divided_out(Algebra& algebra, Sum& s, const Facts& facts) {
+  for (int round = 0; round < 6; ++round) {
+    const Factor* d = common_divisor(s);
+    if (!d) return false;
+    Term by;
+    by.factors = {{d->atom, -d->power}};
+    s = stable(algebra, algebra.multiply(s, {{by}}), facts);
+    if (s.is_zero()) return true;
+  }
+  return false;
+}
+
+bool has_tanh(const Sum& s) {
+  return std::any_of(s.terms.begin(), s.terms.end(), [](const Term& t) {
+    return std::any_of(t.factors.begin(), t.factors.end(),
+                       [](const Factor& f) { return f.atom->head == "tanh"; });
+  });
+}
+
 }  // namespace
 
 int step_rank(const std::string& how) {
@@ -282,15 +342,16 @@ Decision decide_zero(Algebra& algebra, const Sum& difference, const Facts& facts
                      const std::vector<Sum>& nonnegative, const SolverLimits& limits, int cases) {
   Sum s = stable(algebra, difference, facts);
   if (s.is_zero()) return {Decision::Kind::zero, "structure"};
-  if (algebra.domain() != Domain::bits)
-    for (int round = 0; round < 6; ++round) {
-      const Factor* d = common_divisor(s);
-      if (!d) break;
-      Term by;
-      by.factors = {{d->atom, -d->power}};
-      s = stable(algebra, algebra.multiply(s, {{by}}), facts);
-      if (s.is_zero()) return {Decision::Kind::zero, "division"};
-    }
+  if (algebra.domain() == Domain::bits) {
+    if (zero_by_signs(algebra, s, facts, cases)) return {Decision::Kind::zero, "cases"};
+  } else if (divided_out(algebra, s, facts)) {
+    return {Decision::Kind::zero, "division"};
+  }
+  if (algebra.domain() == Domain::reals && has_tanh(s)) {
+    Sum other = stable(algebra, algebra.without_tanh(s, facts), facts);
+    if (other.is_zero() || divided_out(algebra, other, facts))
+      return {Decision::Kind::zero, "division"};
+  }
   std::string reason;
   try {
     Extraction extraction(algebra, facts);

@@ -3,7 +3,6 @@
 #include <cmath>
 
 #include "prove/algebra.h"
-#include "prove/witness.h"
 #include "types/dtype.h"
 
 namespace tessera::prove {
@@ -136,6 +135,28 @@ Sum Algebra::leaf_bits(const std::string& head, const std::vector<Sum>& args, co
   if (head.starts_with("cast:"))
     if (auto c = converted(head, args[0], facts)) return std::move(*c);
   return opaque(head, args, gives_boolean(head));
+}
+
+Sum Algebra::replaced(const Sum& s, const std::string& key, const Sum& by, const Facts& facts) {
+  Sum total;
+  for (const Term& t : s.terms) {
+    const bool single = t.bound.empty() && t.factors.size() == 1 && t.factors[0].power == 1;
+    Sum part{{t}};
+    if (single) {
+      const Atom& a = *t.factors[0].atom;
+      std::vector<Sum> args;
+      bool plain = !a.entries.empty();
+      for (const Entry& e : a.entries) {
+        plain &= e.bound.empty() && e.guards.empty();
+        if (plain) args.push_back(replaced(e.body, key, by, facts));
+      }
+      if (a.key == key || plain)
+        part = guarded(with_sign(a.key == key ? by : function(a.head, args, facts), t.coefficient),
+                       t.guards);
+    }
+    total.terms.insert(total.terms.end(), part.terms.begin(), part.terms.end());
+  }
+  return merged(std::move(total));
 }
 
 }  // namespace tessera::prove

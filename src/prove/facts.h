@@ -58,4 +58,9 @@ class Facts {
   std::vector<Guard> guards_;
 };
 
+/// True only if, wherever the facts hold, some values of `variables` satisfy all `guards`: bounds
+/// that the guards state and small numbers are tried, each for all places at once.
+bool has_witness(const std::vector<std::string>& variables, const std::vector<Guard>& guards,
+                 const Facts& facts);
+
 }  // namespace tessera::prove

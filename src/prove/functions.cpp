@@ -153,55 +153,6 @@ Sum Algebra::invert_simple(const Sum& a) {
   return {{t}};
 }
 
-// e^(Σ tᵢ) = Π e^tᵢ, with whole multiples as powers.
-Sum Algebra::exponential(const Sum& a) {
-  Term product = one();
-  for (const Term& t : a.terms) {
-    Term bare = t;
-    const double c = t.coefficient, whole = std::round(c);
-    const bool multiple = whole == c && std::abs(c) <= 64;
-    if (t.factors.empty() && is_plain(t)) {
-      product.coefficient *= std::exp(c);
-      continue;
-    }
-    bare.coefficient = multiple ? 1 : std::abs(c);
-    Atom e;
-    e.head = "exp";
-    e.entries.push_back({{}, {}, {{bare}}});
-    product.factors.push_back({make_atom(std::move(e)), multiple ? static_cast<int>(whole)
-                                                        : c < 0  ? -1
-                                                                 : 1});
-  }
-  return merged({{product}});
-}
-
-// log(c · Π fᵢ · rest) = log c + Σ log fᵢ + log rest where the factors are positive.
-Sum Algebra::logarithm(const Sum& a, const Facts&) {
-  if (const auto c = constant_of(a); c && *c > 0) return constant(std::log(*c));
-  if (a.is_zero()) return opaque("log", {a});
-  double coefficient = 1;
-  std::vector<Factor> common;
-  Sum rest = content(a, coefficient, common);
-  Sum total;
-  Term kept = one();
-  if (coefficient > 0) total = constant(std::log(coefficient));
-  else kept.coefficient = coefficient;
-  for (const Factor& f : common) {
-    if (f.atom->head == "exp") {
-      total = add(total, scale(f.atom->entries[0].body, f.power));
-    } else if (is_positive(*f.atom)) {
-      const Sum inside =
-          f.atom->head == "paren" ? f.atom->entries[0].body : Sum{{{1, {}, {}, {{f.atom, 1}}}}};
-      total = add(total, scale(opaque("log", {inside}), f.power));
-    } else {
-      kept.factors.push_back(f);
-    }
-  }
-  rest = multiply(rest, {{kept}});
-  if (const auto c = constant_of(rest); c && *c == 1) return total;
-  return add(total, opaque("log", {rest}));
-}
-
 namespace {
 
 // The choice that a normal form is, if it is nothing else.
@@ -251,8 +202,10 @@ Sum Algebra::plain_leaf(const std::string& head, const std::vector<Sum>& args, c
 Sum Algebra::leaf_reals(const std::string& head, const std::vector<Sum>& args, const Facts& facts) {
   const Sum& a = args[0];
   const auto c = constant_of(a);
-  if (head == "exp") return exponential(a);
-  if (head == "log") return logarithm(a, facts);
+  if (head == "exp") return exponential(a, facts);
+  demand(head, args, facts);
+  if (head == "log") return logarithm(a);
+  if (head == "pow") return raised(a, args[1], facts);
   if (head == "is_nan") return {};
   if (head == "positive" || head == "zero") {  // [a > 0], [a = 0]
     if (c) return constant(head == "zero" ? *c == 0 : *c > 0);

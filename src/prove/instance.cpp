@@ -216,7 +216,9 @@ class Maker {
     if (!uniform) {
       const std::string name = fmt::format("{}{}{}", rule_.variables[slot], tensors_.size(),
                                            s && s->positive ? "+" : "");
-      return known = builder_.input(name, {type, shape});
+      known = builder_.input(name, {type, shape});
+      // Every positive tensor is the exponential of one, and that says that it is positive.
+      return known = questions_.positive.contains(slot) ? ops::exp(known) : known;
     }
     double value = s && s->value ? *s->value : 0;
     if (!(s && s->value)) {
@@ -531,18 +533,9 @@ std::optional<Instance> solved(const Rule& rule, std::vector<std::pair<int, int>
     }
     std::string name;
     Index value;
-    bool found = false;
-    for (const Index& e : equations) {
-      if (const auto c = e.constant()) {
-        if (*c != 0) return std::nullopt;
-        continue;
-      }
-      if (!solve(e, name, value)) continue;
-      if (const auto c = value.constant(); c && *c < 1) return std::nullopt;
-      found = true;
-      break;
-    }
-    if (!found) {
+    const Solution solution = solve_one(equations, name, value);
+    if (solution == Solution::never) return std::nullopt;
+    if (solution == Solution::none) {
       if (instance->problem.right.outputs().empty()) return std::nullopt;
       for (const Index& e : equations)
         if (!e.is_constant()) instance->problem.hypotheses.push_back({e, true});

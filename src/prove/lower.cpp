@@ -250,7 +250,14 @@ Sum Lowering::select(ir::Expr e) {
     for (const auto& g : c->fails) total = algebra_.add(total, under(g, no));
     return total;
   }
-  const Sum c = condition(argument(e, 0)), a = value(yes), b = value(no);
+  const Sum c = condition(argument(e, 0));
+  // Data choose: only what both branches ask for is known to hold.
+  const Algebra::Obligations before = algebra_.obligations();
+  const Sum a = value(yes);
+  const Algebra::Obligations first = algebra_.obligations();
+  if (algebra_.assumes()) algebra_.restore(before);
+  const Sum b = value(no);
+  if (algebra_.assumes()) algebra_.keep_shared(first);
   if (algebra_.domain() != Domain::bits)
     return algebra_.add(
         algebra_.multiply(c, a),

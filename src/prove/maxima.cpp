@@ -10,7 +10,6 @@
 
 #include "base/check.h"
 #include "prove/algebra.h"
-#include "prove/witness.h"
 
 namespace tessera::prove {
 namespace {

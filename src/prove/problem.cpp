@@ -168,11 +168,16 @@ class Decider {
     Lowering one(algebra, facts, ta.rank());
     const Sum l = one.value(x);
     const std::set<std::string> divisors = take_divisors(algebra, facts);
+    const std::set<std::string> demands = algebra.take_demands(facts);
+    algebra.end_of_assumptions();
     Lowering other(algebra, facts, 0);
     const Sum r = other.value(y);
-    if (p_.domain == Domain::reals && options_.check_legality)
+    if (p_.domain == Domain::reals && options_.check_legality) {
       if (std::string d = new_divisor(divisors, algebra, facts); !d.empty())
         return unknown("legality: the right side divides by " + d.substr(0, 200));
+      if (std::string d = algebra.new_demand(demands, facts); !d.empty())
+        return unknown("legality: the right side is not defined everywhere: " + d.substr(0, 200));
+    }
     const Decision decision = decide_zero(algebra, algebra.add(l, algebra.scale(r, -1)), facts,
                                           nonnegative, options_.limits);
     if (decision.kind == Decision::Kind::zero) return {Outcome::Kind::proved, "", decision.how};
@@ -288,25 +293,30 @@ bool solve(const Index& e, std::string& name, Index& value) {
   return false;
 }
 
+Solution solve_one(const std::vector<Index>& equations, std::string& name, Index& value) {
+  for (const Index& e : equations) {
+    if (const auto c = e.constant()) {
+      if (*c != 0) return Solution::never;
+      continue;
+    }
+    if (!solve(e, name, value)) continue;
+    if (const auto c = value.constant(); c && *c < 1) return Solution::never;
+    return Solution::one;
+  }
+  return Solution::none;
+}
+
 bool unify(Problem& p) {
   for (int round = 0; round < 40; ++round) {
     Problem all = p;
     assume_requirements(all);
+    std::vector<Index> equations;
+    for (const Guard& g : all.hypotheses)
+      if (g.equal) equations.push_back(g.value);
     std::string name;
     Index value;
-    bool solved = false;
-    for (const Guard& g : all.hypotheses) {
-      if (!g.equal) continue;
-      if (const auto c = g.value.constant()) {
-        if (*c != 0) return false;
-        continue;
-      }
-      if (!solve(g.value, name, value)) continue;
-      if (const auto c = value.constant(); c && *c < 1) return false;
-      solved = true;
-      break;
-    }
-    if (!solved) return true;
+    const Solution solution = solve_one(equations, name, value);
+    if (solution != Solution::one) return solution == Solution::none;
     const Substitution by{{name, value}};
     p.left = resized(p.left, by);
     p.right = resized(p.right, by);

@@ -56,6 +56,11 @@ void assume_requirements(Problem& problem);
 /// difference; empty if there is none. `tried` counts the instances that could be evaluated.
 std::string replay(const Problem& problem, int attempts, uint64_t seed, int& tried);
 
+enum class Solution : uint8_t { one, none, never };
+/// Solves the first of the equations e = 0 that can be solved; `never` where one contradicts
+/// itself.
+Solution solve_one(const std::vector<Index>& equations, std::string& name, Index& value);
+
 /// The name of a size, if `e` is ±(that size) + something without it; solves e = 0 for it.
 bool solve(const Index& e, std::string& name, Index& value);
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "prove/algebra.h"
-#include "prove/witness.h"
 
 namespace tessera::prove {
 namespace {

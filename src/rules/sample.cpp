@@ -46,6 +46,12 @@ void collect_constants(const Term& t, std::set<int>& slots) {
   }
 }
 
+bool asks_positive(const Term& t, int slot) {
+  if (t.name == "positive" && !t.args.empty() && t.args[0].slot == slot) return true;
+  return std::any_of(t.args.begin(), t.args.end(),
+                     [&](const Term& a) { return asks_positive(a, slot); });
+}
+
 class Instance {
  public:
   Instance(const Rule& rule, Rng& rng, bool wild)
@@ -205,7 +211,11 @@ class Instance {
     }
     const std::string name =
         fmt::format("{}{}{}", rule_.variables[slot], tensors_.size(), positive ? "+" : "");
-    return known = builder_.input(name, {type, ir::Dims(shape.begin(), shape.end())});
+    known = builder_.input(name, {type, ir::Dims(shape.begin(), shape.end())});
+    // An input is not known to be positive: its exponential is.
+    const bool asked = std::any_of(rule_.conditions.begin(), rule_.conditions.end(),
+                                   [&](const Term& c) { return asks_positive(c, slot); });
+    return known = asked && !chance(0.1) ? ops::exp(known) : known;
   }
 
   ir::AttrValue attribute(const ops::AttrDef& def, const AttrPattern& a, int rank) {

@@ -157,6 +157,24 @@ Result blocks(const Call& c) {
   return Size(1);
 }
 
+// By the operators that make it, over the reals: of other values nothing is known.
+bool is_positive(const WorkGraph& graph, ir::Value v, int depth) {
+  if (!v.present() || depth == 0) return false;
+  if (const Tensor* t = graph.tensor(v)) {
+    if (!is_float(t->type())) return false;
+    for (int64_t i = 0; i < t->size(); ++i)
+      if (!(t->float_at(i) > 0)) return false;
+    return true;
+  }
+  const std::string& op = graph.def(v.node).name;
+  if (op == "exp" || op == "sigmoid" || op == "softmax" || op == "softplus") return true;
+  const auto of = [&](size_t k) { return is_positive(graph, graph.inputs(v.node)[k], depth - 1); };
+  if (op == "add" || op == "mul" || op == "div") return of(0) && of(1);
+  return (op == "sqrt" || op == "reciprocal" || op == "expand" || op == "reshape" ||
+          op == "transpose") &&
+         of(0);
+}
+
 const Function table[] = {
     {"unit-matrix", "a constant identity matrix", unit_matrix},
     {"unit-kernel", "convolving with the constant weights, given pads and groups, copies",
@@ -164,6 +182,10 @@ const Function table[] = {
     {"blocks", "blocks on the diagonal of the first two axes outside of which a constant is 0",
      blocks},
     {"halves-equal", "a constant's two halves along the last axis are equal", halves_equal},
+    {"positive", "every element is above 0 by the operators that make the tensor",
+     [](const Call& c) -> Result {
+       return c.type(0) ? Result(is_positive(c.graph, *c.value(0), 8)) : std::nullopt;
+     }},
     {"rank", "number of axes of a tensor",
      [](const Call& c) -> Result {
        return c.type(0) ? Result(Size(c.type(0)->rank())) : std::nullopt;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Laws of maxima, of choices and of conversions: what holds, and what nearly does.
+// Laws of maxima, exponentials, choices and conversions: what holds, and what nearly does.
 #include <gtest/gtest.h>
 
 #include "prove/prove.h"
@@ -77,6 +77,37 @@ constexpr Case maxima[] = {
 };
 INSTANTIATE_TEST_SUITE_P(Maxima, Laws, testing::ValuesIn(maxima));
 
+constexpr Case exponentials[] = {
+    {"(exp (log ?x)) => ?x mode real on ?x[n]",
+     "?y:(mul ?x 1) => (exp (log ?x)) mode real on ?x[n]"},
+    {"(log (mul ?x ?y)) => (add (log ?x) (log ?y)) if (positive ?x) (positive ?y) mode real on "
+     "?x[n] ?y[n]",
+     "(log (mul ?x ?y)) => (add (log ?x) (log ?y)) mode real on ?x[n]>0 ?y[n]>0"},
+    {"(add (log ?x) (exp ?y)) => (add (exp ?y) (log ?x)) mode real on ?x[n] ?y[n]",
+     "(log (mul ?x ?x)) => (mul (log ?x) 2) mode real on ?x[n]"},
+    {"(log (div ?x ?y)) => (sub (log ?x) (log ?y)) if (positive ?x) (positive ?y) mode real on "
+     "?x[n] ?y[n]",
+     "(log (div ?x ?y)) => (sub (log ?y) (log ?x)) if (positive ?x) (positive ?y) mode real on "
+     "?x[n] ?y[n]"},
+    {"(log (pow ?x ?y)) => (mul ?y (log ?x)) if (positive ?x) mode real on ?x[n] ?y[n]",
+     "(log (pow ?x ?y)) => (mul ?y (log ?x)) mode real on ?x[n]>0 ?y[n]"},
+    {"(pow (pow ?x ?a) ?b) => (pow ?x (mul ?a ?b)) if (positive ?x) mode real on ?x[n] ?a[] ?b[]",
+     "(pow (pow ?x ?a) ?b) => (pow ?x (add ?a ?b)) if (positive ?x) mode real on ?x[n] ?a[] ?b[]"},
+    {"(div ?a (pow ?b ?c)) => (mul ?a (pow ?b (neg ?c))) mode real on ?a[n] ?b[n]>0 ?c[n]",
+     "(mul ?a (pow ?b (neg ?c))) => (div ?a (pow ?b ?c)) mode real on ?a[n] ?b[n]>0 ?c[n]"},
+    {"(log (sqrt ?x)) => (mul (log ?x) 0.5) mode real on ?x[n]",
+     "(sqrt (mul ?x ?x)) => ?x mode real on ?x[n]"},
+    {"(mul (sqrt ?x) (sqrt ?x)) => ?x mode real on ?x[n]",
+     "?y:(mul ?x 1) => (mul (sqrt ?x) (sqrt ?x)) mode real on ?x[n]>0"},
+    {"(sigmoid ?x) => (add (mul (tanh (mul ?x 0.5)) 0.5) 0.5) mode real on ?x[n]",
+     "(sigmoid ?x) => (add (mul (tanh ?x) 0.5) 0.5) mode real on ?x[n]"},
+    // The branch that is not taken need not be defined.
+    {"(where ?c (div ?x ?y) (div ?x ?y)) => (div ?x ?y) mode real on ?c[n]:bool ?x[n] ?y[n]",
+     "(where ?c (div ?x ?y) 0) => (mul (cast[to=f32] ?c) (div ?x ?y)) mode real on ?c[n]:bool "
+     "?x[n] ?y[n]"},
+};
+INSTANTIATE_TEST_SUITE_P(Exponentials, Laws, testing::ValuesIn(exponentials));
+
 constexpr Case exact[] = {
     {"(less ?x ?x) => (expand[shape=(shape ?x)] 0) mode exact on ?x[n]",
      "(less_or_equal ?x ?x) => (expand[shape=(shape ?x)] 1) mode exact on ?x[n]"},
@@ -90,6 +121,8 @@ constexpr Case exact[] = {
      "?b[n]",
      "(relu (where ?c ?a ?b)) => (where ?c (relu ?b) (relu ?a)) mode exact on ?c[n]:bool ?a[n] "
      "?b[n]"},
+    {"(mul (sub ?a ?b) (sub ?a ?b)) => (mul (sub ?b ?a) (sub ?b ?a)) mode exact on ?a[n] ?b[n]",
+     "(mul (sub ?a ?b) ?a) => (neg (mul (sub ?b ?a) ?a)) mode exact on ?a[n] ?b[n]"},
     {"(neg (cast[to=f64] ?x)) => (cast[to=f64] (neg ?x)) mode exact on ?x[n]:f32",
      "(neg (cast[to=f32] ?x)) => (cast[to=f32] (neg ?x)) mode exact on ?x[n]:i8"},
     {"(relu (cast[to=f64] ?x)) => (cast[to=f64] (relu ?x)) mode exact on ?x[n]:f32",

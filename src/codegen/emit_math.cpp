@@ -174,6 +174,7 @@ class F32 {
  private:
   Type* bits_type() const { return type_->getWithNewType(b_.getInt32Ty()); }
   bool has_pieces() const;
+  std::pair<Value*, Value*> split(Value* x) const;
   template <typename F>
   Value* in_pieces(Value* x, Value* y, F f) const;
   Value* scaled_by_instruction(Value* p, Value* n) const;
@@ -283,16 +284,38 @@ Value* F32::expm1(Value* x) const {
   return select(less(abs(x), 0.34), near, sub(exp(x), number(1)));
 }
 
-// e·ln 2 + log(1 + f) with x = 2^e · (1 + f), 1 + f in [√½, √2).
-Value* F32::log(Value* x) const {
+// x as 2^e · (1 + f), 1 + f in [√½, √2); e and f are anything for 0, ∞ and what has no logarithm.
+std::pair<Value*, Value*> F32::split(Value* x) const {
+  if (has_pieces()) {
+    const auto all = b_.getInt16(0xffff);
+    const auto current_rounding = b_.getInt32(4);
+    Value* e = in_pieces(x, x, [&](Value* y, Value*) {
+      Value* none = llvm::Constant::getNullValue(y->getType());
+      return b_.CreateIntrinsic(Intrinsic::x86_avx512_mask_getexp_ps_512, {},
+                                {y, none, all, current_rounding});
+    });
+    Value* m = in_pieces(x, x, [&](Value* y, Value*) {  // in [1, 2)
+      Value* none = llvm::Constant::getNullValue(y->getType());
+      return b_.CreateIntrinsic(Intrinsic::x86_avx512_mask_getmant_ps_512, {},
+                                {y, b_.getInt32(0), none, all, current_rounding});
+    });
+    Value* large = greater(m, 0x1.6a09e6p0);  // √2
+    m = select(large, mul(m, number(0.5)), m);
+    return {select(large, add(e, number(1)), e), sub(m, number(1))};
+  }
   Value* is_small = less(x, 0x1p-126);
   Value* scaled = select(is_small, mul(x, number(0x1p23)), x);
   Value* offset = b_.CreateSub(bits(scaled), integer(0x3f3504f3));  // bits of √½
   Value* e = b_.CreateAShr(offset, integer(23));
   Value* mantissa = b_.CreateSub(bits(scaled), b_.CreateShl(e, integer(23)));
-  Value* f = sub(real(mantissa), number(1));
   Value* exponent = b_.CreateSIToFP(e, type_);
   exponent = select(is_small, sub(exponent, number(23)), exponent);
+  return {exponent, sub(real(mantissa), number(1))};
+}
+
+// e·ln 2 + log(1 + f)
+Value* F32::log(Value* x) const {
+  const auto [exponent, f] = split(x);
   // (log(1 + f) − f + f²/2) / f³, within 7.5e-10 of log(1 + f)
   Value* p =
       polynomial(f, {0x1.555548p-2, -0x1.000006p-2, 0x1.99a4b6p-3, -0x1.555c4cp-3, 0x1.233764p-3,

@@ -115,6 +115,23 @@ TEST(ReducedPrecision, rounds_rows_in_blocks) {
   expect_close(convolution("1, 24, 1, 900", "24, 24, 1, 3", ", pads=[0, 0, 0, 2]"));
 }
 
+// Shorter sums of integers are closer to the exact ones.
+TEST(ReducedPrecision, is_more_exact_in_short_sums) {
+  REQUIRE_PAIRS();
+  const ir::Graph graph = lang::parse_program(product(64, 768, 96, "x @ w"), "test");
+  const std::vector<Tensor> inputs = random_inputs(graph, Numbers::usual);
+  const std::vector<Tensor> expected = ops::evaluate(graph, inputs);
+  plan::SwitchablePlan plan(graph, *backend::cpu::make_target(), {.threads = 1});
+  ASSERT_EQ(plan.choices().size(), 1U);
+  std::map<Precision, double> error;
+  for (const Precision precision : codegen::reduced_precisions) {
+    plan.use(plan.choices().begin()->first, precision);
+    error[precision] = error_of(plan.plan().run(inputs)[0], expected[0]);
+  }
+  EXPECT_LT(error[Precision::i16_short], 0.85 * error[Precision::i16]);
+  EXPECT_LT(error[Precision::i16], 0.1 * error[Precision::bf16]);
+}
+
 TEST(ReducedPrecision, leaves_empty_products_alone) {
   REQUIRE_PAIRS();
   expect_close(product(0, 5, 37, "x @ w + b"), false);

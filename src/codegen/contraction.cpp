@@ -151,10 +151,9 @@ void add_units(Contraction& c, int64_t row) {
 }
 
 // Short sums of integers allow smaller units, so the error grows with the root of their length; but
-// each costs a conversion, one cycle or so: some 10 to 16 pairs, where there are more than 32.
-constexpr int64_t fewest_pairs = 10, most_pairs = 16, few_pairs = 32;
-
-void cut_sums(Contraction& c) {
+// each costs a conversion, one cycle or so.
+void cut_sums(Contraction& c, int64_t most_pairs) {
+  const int64_t fewest_pairs = most_pairs * 5 / 8, few_pairs = 2 * most_pairs;
   Axis& last = c.reduce.back();
   for (int64_t size = most_pairs; size >= fewest_pairs && c.pairs->numbers % 2 == 0; --size) {
     if (last.extent <= few_pairs || last.extent % size != 0) continue;
@@ -169,7 +168,8 @@ void cut_sums(Contraction& c) {
 
 }  // namespace
 
-std::optional<Contraction> pair_up(Contraction c, Contraction::Pairs::Kind kind, int64_t row) {
+std::optional<Contraction> pair_up(Contraction c, Contraction::Pairs::Kind kind, int64_t row,
+                                   int64_t most_pairs) {
   Axis& last = c.reduce.back();
   if (!c.packed || c.group != 0 || last.a != 1 || c.a_offset % 2 != 0 || c.column.a != 0)
     return std::nullopt;
@@ -183,7 +183,7 @@ std::optional<Contraction> pair_up(Contraction c, Contraction::Pairs::Kind kind,
   c.a_offset /= 2;
   c.pairs = {kind, last.extent, last.b};
   last = {.extent = (last.extent + 1) / 2, .a = 1, .b = 2 * last.b};
-  if (kind == Contraction::Pairs::Kind::i16) cut_sums(c);
+  if (kind == Contraction::Pairs::Kind::i16) cut_sums(c, most_pairs);
   return c;
 }
 

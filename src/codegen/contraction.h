@@ -145,7 +145,11 @@ void join_groups(Contraction& c, int lanes);
 /// With i16 the operands get the units of a and of b at their end: those of b vary over columns and
 /// over the batches over which b does (dense, see column_units()); those of a are one number for
 /// all when `row` is 0, else one for each `row` elements of a.
-std::optional<Contraction> pair_up(Contraction c, Contraction::Pairs::Kind kind, int64_t row = 0);
+/// Sums of integers are cut into some of `most_pairs` or a little fewer, where there are more than
+/// twice as many and their number has such a divisor.
+inline constexpr int64_t usual_pairs = 16, short_pairs = 8;
+std::optional<Contraction> pair_up(Contraction c, Contraction::Pairs::Kind kind, int64_t row = 0,
+                                   int64_t most_pairs = usual_pairs);
 
 /// Sums of products of integers fit 32 bits when neither operand of a sum is longer (Euclidean
 /// norm) than this in its units, rounding included.

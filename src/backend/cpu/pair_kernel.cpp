@@ -256,7 +256,8 @@ bool is_first_layer(const Contraction& c, codegen::VectorUnit unit) {
 }  // namespace
 
 std::shared_ptr<const runtime::Kernel> make_pairs(const LibraryRequest& r, const KernelShop& shop) {
-  const bool integers = r.precision == codegen::Precision::i16;
+  const bool is_short = r.precision == codegen::Precision::i16_short;
+  const bool integers = is_short || r.precision == codegen::Precision::i16;
   if (!(integers ? shop.unit.has_i16 : shop.unit.has_bf16)) return nullptr;
   if (!r.constants[1] || r.src[0].shape.empty() || (r.op != "matmul" && r.op != "conv"))
     return nullptr;
@@ -272,8 +273,9 @@ std::shared_ptr<const runtime::Kernel> make_pairs(const LibraryRequest& r, const
   const int64_t row = rounding.row_elements();
   const bool by_row = rounding.is_dense() && is_row_by_row(form->contraction, row);
   const std::optional<Contraction> c =
-      pair_up(form->contraction, integers ? Kind::i16 : Kind::bf16, by_row ? row : 0);
-  if (!c) return nullptr;
+      pair_up(form->contraction, integers ? Kind::i16 : Kind::bf16, by_row ? row : 0,
+              is_short ? codegen::short_pairs : codegen::usual_pairs);
+  if (!c || (is_short && c->pairs->parts == 1)) return nullptr;
   const ContractionSchedule s = choose_schedule(*c, shop.unit);
   const auto code = [&] { return shop.compile(key_of(*c, s), contraction_kernel(*c, s)); };
   if (!integers) {

@@ -34,12 +34,14 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 WARM_UP = 2
 
 
-def last_level_cache():
-    """Bytes of the largest cache of the first processor."""
-    sizes = [p.read_text().strip() for p in
-             pathlib.Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size")]
+def processor_caches():
+    """Bytes of the second-level and of the largest cache of the first processor."""
     units = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
-    return max((int(s[:-1]) * units[s[-1]] for s in sizes), default=32 << 20)
+    sizes = {}
+    for place in pathlib.Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"):
+        size = (place / "size").read_text().strip()
+        sizes[int((place / "level").read_text())] = int(size[:-1]) * units[size[-1]]
+    return figures.Caches(sizes.get(2, 1 << 20), max(sizes.values(), default=32 << 20))
 
 
 class Flusher:
@@ -164,7 +166,7 @@ def compare(name, threads, options, flush):
         row["wrong"], row["largest_difference"] = check(engines, model, inputs, options)
         for bad in row["wrong"]:
             engines.pop(bad).close()
-        row.update(figures_of(engines, options, flush))
+        row.update(figures_of(engines, threads, options, flush))
     except EngineError as e:
         row["failed"] = str(e)
     finally:
@@ -173,7 +175,7 @@ def compare(name, threads, options, flush):
     return row
 
 
-def figures_of(engines, options, flush):
+def figures_of(engines, threads, options, flush):
     times, peaks = measure(engines, options, flush)
     middles = {name: [float(np.median(turn)) for turn in turns] for name, turns in times.items()}
     found = {
@@ -189,12 +191,13 @@ def figures_of(engines, options, flush):
     if "tessera" not in engines:
         return found
     kernels = engines["tessera"]("kernels", repeats=options.repeats)
-    ratio = [figures.roofline_ms(kernels["kernels"], p, options.cache_bytes) / t
+    caches = options.caches._replace(second=threads * options.caches.second)
+    ratio = [figures.roofline_ms(kernels["kernels"], p, caches) / t
              for p, t in zip(peaks, middles["tessera"])]
     found["roofline"] = figures.interval(ratio)
     found["peaks"] = {key: figures.interval([p[key] for p in peaks]) for key in peaks[0]}
     typical = {key: q["median"] for key, q in found["peaks"].items()}
-    found["kernels"] = report.kernel_rows(kernels, typical, options.cache_bytes)
+    found["kernels"] = report.kernel_rows(kernels, typical, caches)
     peers = [name for name in engines if name in PEERS]
     for peer in [name for name in engines if name != "tessera"]:
         pairs = zip(middles[peer], middles["tessera"])
@@ -267,9 +270,9 @@ def built_in_models(options):
 
 def main():
     options = parse()
-    options.cache_bytes = last_level_cache()
-    flush = Flusher(options.cache_bytes)
-    options.flush_ms = 1e-6 * 3 * options.cache_bytes / 5  # at about 5 GB/s
+    options.caches = processor_caches()
+    flush = Flusher(options.caches.last)
+    options.flush_ms = 1e-6 * 3 * options.caches.last / 5  # at about 5 GB/s
     rows = []
     for name in options.models or built_in_models(options):
         for threads in map(int, options.threads.split(",")):

@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """From measured times to figures: spreads, ratios with intervals, rooflines, how outputs differ."""
+import collections
+
 import numpy as np
+
+# Bytes of all second-level caches that the threads have, and of the last-level cache.
+Caches = collections.namedtuple("Caches", "second last")
 
 
 def spread(times):
@@ -41,23 +46,28 @@ def difference(found, expected):
     return worst, where
 
 
-def bound_ms(kernel, peaks, cache_bytes):
+def bound_ms(kernel, peaks, caches):
     """What a kernel takes at best: the longer of its arithmetic and its traffic. Constants come
-    from memory; other operands from the caches, if they fit. In a recurrence constants that fit
-    stay there too."""
+    from memory; other operands from the nearest cache that they fit. In a recurrence so do
+    constants that were used before."""
     constant = kernel["constant_bytes"]
     other = kernel["bytes"] - constant
-    far, near = peaks["far_bytes"], max(peaks["far_bytes"], peaks["near_bytes"])
+    far = peaks["far_bytes"]
+
+    def speed(size):
+        if size > caches.last:
+            return far
+        return max(far, peaks["near_bytes" if size <= caches.second else "third_bytes"])
+
     repeat = kernel["repeat"]
-    again = near if constant <= cache_bytes else far
-    moving = constant / far + (repeat - 1) * constant / again
-    moving += repeat * other / (near if other <= cache_bytes else far)
+    moving = constant / far + (repeat - 1) * constant / speed(constant)
+    moving += repeat * other / speed(other)
     return 1e3 * max(repeat * kernel["flops"] / peaks["flops"], moving)
 
 
-def roofline_ms(kernels, peaks, cache_bytes):
+def roofline_ms(kernels, peaks, caches):
     """Σ of the kernels' bounds: what the model takes at best, as it was rewritten and fused."""
-    return sum(bound_ms(k, peaks, cache_bytes) for k in kernels)
+    return sum(bound_ms(k, peaks, caches) for k in kernels)
 
 
 def geometric_mean(values):

@@ -6,8 +6,8 @@ import numpy as np
 
 import figures
 
-PEAKS = {"flops": 1e9, "far_bytes": 1e9, "near_bytes": 4e9}
-CACHE = 1000
+PEAKS = {"flops": 1e9, "far_bytes": 1e9, "third_bytes": 2e9, "near_bytes": 4e9}
+CACHE = figures.Caches(second=1000, last=5000)
 
 
 def kernel(flops, moved, constant, repeat=1):
@@ -40,11 +40,16 @@ class Bound(unittest.TestCase):
     def test_takes_small_operands_from_the_cache_and_constants_from_memory(self):
         self.assertAlmostEqual(figures.bound_ms(kernel(0, 800, 0), PEAKS, CACHE), 800 / 4e6)
         self.assertAlmostEqual(figures.bound_ms(kernel(0, 800, 800), PEAKS, CACHE), 800 / 1e6)
+        self.assertAlmostEqual(figures.bound_ms(kernel(0, 4000, 0), PEAKS, CACHE), 4000 / 2e6)
+        self.assertAlmostEqual(figures.bound_ms(kernel(0, 6000, 0), PEAKS, CACHE), 6000 / 1e6)
 
     def test_keeps_small_constants_of_a_recurrence_in_the_cache(self):
         once = figures.bound_ms(kernel(0, 800, 800), PEAKS, CACHE)
         self.assertAlmostEqual(figures.bound_ms(kernel(0, 800, 800, 5), PEAKS, CACHE),
                                once + 4 * 800 / 4e6)
+        once = figures.bound_ms(kernel(0, 4000, 4000), PEAKS, CACHE)
+        self.assertAlmostEqual(figures.bound_ms(kernel(0, 4000, 4000, 5), PEAKS, CACHE),
+                               once + 4 * 4000 / 2e6)
 
 
 class Interval(unittest.TestCase):

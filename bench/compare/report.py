@@ -13,7 +13,7 @@ def processor():
     return "unknown"
 
 
-def kernel_rows(answer, peaks, cache_bytes):
+def kernel_rows(answer, peaks, caches):
     """Each launch with its measured time and bound, those that lose most first. The kernels of a
     recurrence are measured as one launch, whose bound is not known here."""
     bounds = {}
@@ -26,7 +26,7 @@ def kernel_rows(answer, peaks, cache_bytes):
         row = {"name": launch["name"], "ms": launch["ms"], "bound_ms": 0.0}
         if kernels:  # both lists have the launches in the same order
             kernel = kernels.pop(0)
-            row["bound_ms"] = figures.bound_ms(kernel, peaks, cache_bytes)
+            row["bound_ms"] = figures.bound_ms(kernel, peaks, caches)
             row["implementation"] = kernel["implementation"]
             row["node"] = kernel["nodes"][0] if kernel["nodes"] else ""
         rows.append(row)

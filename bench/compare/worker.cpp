@@ -129,9 +129,10 @@ class Worker {
     return json::object();
   }
 
-  // What all threads together reach now: arithmetic, copies beyond the caches and in them.
+  // What all threads together reach now: arithmetic, copies beyond the caches and in the
+  // second-level one, reading what fits the third-level one.
   json peaks() const {
-    constexpr size_t far = size_t{64} << 20, near = size_t{256} << 10;
+    constexpr size_t far = size_t{64} << 20, third = size_t{4} << 20, near = size_t{256} << 10;
     const auto together = [&](const std::function<double()>& measure) {
       std::vector<double> each(static_cast<size_t>(threads_));
       std::vector<std::thread> others;
@@ -144,6 +145,7 @@ class Worker {
     };
     return {{"flops", together([] { return cost::measure_flops(8); })},
             {"far_bytes", together([] { return cost::measure_copy(far, 2); })},
+            {"third_bytes", together([] { return cost::measure_read(third, 40); })},
             {"near_bytes", together([] { return cost::measure_copy(near, 20); })}};
   }
 

@@ -40,6 +40,18 @@ __attribute__((target("avx512f"), noinline)) float wide_loop(int rounds, float s
   return _mm512_cvtss_f32(sum[0]);
 }
 
+// REQUIRES: 64-byte alignment, and bytes divisible by 256.
+__attribute__((target("avx512f"), noinline)) float read_wide(const float* p, size_t bytes) {
+  __m512 sum[4];
+#pragma GCC unroll 4
+  for (int k = 0; k < 4; ++k) sum[k] = _mm512_setzero_ps();
+  for (const float* end = p + bytes / 4; p < end; p += 64)
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) sum[k] = _mm512_add_ps(sum[k], _mm512_load_ps(p + 16 * k));
+  return _mm512_cvtss_f32(
+      _mm512_add_ps(_mm512_add_ps(sum[0], sum[1]), _mm512_add_ps(sum[2], sum[3])));
+}
+
 __attribute__((target("avx2,fma"), noinline)) float half_loop(int rounds, float seed) {
   __m256 sum[12];
 #pragma GCC unroll 12
@@ -66,6 +78,16 @@ __attribute__((noinline)) float plain_loop(int rounds, float seed) {
 #pragma GCC unroll 8
   for (int k = 1; k < 8; ++k) sum[0] += sum[k];
   return sum[0][0];
+}
+
+__attribute__((noinline)) float read_plain(const float* p, size_t bytes) {
+  using Vector = float __attribute__((vector_size(16)));
+  Vector sum[4] = {};
+  const auto* v = reinterpret_cast<const Vector*>(p);
+  for (const Vector* end = v + bytes / 16; v < end; v += 4)
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) sum[k] += v[k];
+  return (sum[0] + sum[1] + sum[2] + sum[3])[0];
 }
 
 }  // namespace
@@ -103,6 +125,26 @@ double measure_copy(size_t bytes, int repeats) {
     __asm__ volatile("" : : "r"(to.data()) : "memory");
     best = std::max(best, 2.0 * static_cast<double>(bytes) / seconds_since(start));
   }
+  return best;
+}
+
+double measure_read(size_t bytes, int repeats) {
+  bytes = bytes / 256 * 256;
+  std::vector<float> memory(bytes / 4 + 16, 1);
+  const auto address = reinterpret_cast<uintptr_t>(memory.data());
+  const float* from = memory.data() + ((address + 63) / 64 * 64 - address) / 4;
+  float (*loop)(const float*, size_t) = read_plain;
+#ifdef __x86_64__
+  if (__builtin_cpu_supports("avx512f")) loop = read_wide;
+#endif
+  double best = 0;
+  volatile float sink = 0;
+  for (int repeat = 0; repeat < repeats; ++repeat) {
+    const auto start = Clock::now();
+    sink = loop(from, bytes);
+    best = std::max(best, static_cast<double>(bytes) / seconds_since(start));
+  }
+  (void)sink;
   return best;
 }
 

@@ -23,5 +23,7 @@ const Machine& this_machine(int threads);
 /// second (a try takes about 0.3 ms), and bytes read plus written a second by copying `bytes`.
 double measure_flops(int repeats);
 double measure_copy(size_t bytes, int repeats);
+/// Bytes that are read a second, of the same `bytes` again and again.
+double measure_read(size_t bytes, int repeats);
 
 }  // namespace tessera::cost

@@ -26,6 +26,7 @@ constexpr uint64_t choosing_seed = 2001, confirming_seed = 3001;
 // Errors vary from input to input, and more over the inputs that a model meets than over these.
 constexpr double choosing_margin = 0.8, confirming_margin = 0.9;
 constexpr int profile_rounds = 4, bisections = 10;
+constexpr size_t refinements = 32;
 // A kernel that gains less stays in f32.
 constexpr double least_gain = 0.03;
 
@@ -194,6 +195,40 @@ class PrecisionSearch {
     }
     choose_at(std::exp(high));
     if (error(s, seeds) > limit) choose_at(HUGE_VAL);
+    refine(s, limit);
+  }
+
+  // Errors are not quite independent, and one price does not use all of the limit: faster variants
+  // are tried one after the other, those first that gain most time for their error's square.
+  void refine(const Sample& s, double limit) {
+    struct Step {
+      Launch* launch;
+      size_t variant;
+      double gain;
+    };
+    std::vector<Step> steps;
+    for (Launch& launch : launches_) {
+      const Variant& now = launch.variants[launch.chosen];
+      for (size_t k = 1; k < launch.variants.size(); ++k) {
+        const Variant& v = launch.variants[k];
+        if (v.seconds >= now.seconds) continue;
+        const double more = v.error * v.error - now.error * now.error;
+        steps.push_back({&launch, k, (now.seconds - v.seconds) / std::max(more, 1e-30)});
+      }
+    }
+    std::stable_sort(steps.begin(), steps.end(),
+                     [](const Step& a, const Step& b) { return a.gain > b.gain; });
+    if (steps.size() > refinements) steps.resize(refinements);
+    for (const Step& step : steps) {
+      if (elapsed() > options_.budget_seconds) return use_chosen();
+      const size_t before = step.launch->chosen;
+      if (step.launch->variants[step.variant].seconds >= step.launch->variants[before].seconds)
+        continue;
+      step.launch->chosen = step.variant;
+      use_chosen();
+      if (!(error(s, seeds) <= limit)) step.launch->chosen = before;
+    }
+    use_chosen();
   }
 
   void confirm() {

@@ -52,6 +52,17 @@ void write_rules(const std::string& folder, const synth::SynthesizeOptions& opti
   options.say(fmt::format("wrote {} and certificates of {} rules", path, synthesis.kept.size()));
 }
 
+// `corpus` as the names that it stands for.
+std::vector<std::string> with_corpus(const std::vector<std::string>& names) {
+  std::vector<std::string> all;
+  for (const std::string& name : names) {
+    if (name != "corpus") all.push_back(name);
+    for (const synth::Vocabulary& v : synth::vocabularies())
+      if (name == "corpus" && v.corpus) all.push_back(v.name);
+  }
+  return all;
+}
+
 }  // namespace
 
 std::vector<VocabularyEntry> vocabulary_list() {
@@ -69,7 +80,7 @@ void synthesize_rules(const SynthesisOptions& o) {
   TESSERA_USER_CHECK(o.shards >= 1 && o.only_shard < o.shards, "shard {} of {}", o.only_shard,
                      o.shards);
   std::vector<synth::LearnedRule> known;  // of the vocabularies before
-  for (const std::string& name : o.vocabularies) {
+  for (const std::string& name : with_corpus(o.vocabularies)) {
     synth::SynthesizeOptions options;
     options.vocabulary = name;
     options.operators = o.operators ? o.operators : synth::vocabulary(name).operators;
@@ -77,7 +88,9 @@ void synthesize_rules(const SynthesisOptions& o) {
     options.seed = o.seed;
     options.learn = !o.count_only;
     options.test_all = o.test_all;
-    options.judge = {.instances = o.strange_instances, .processes = o.threads};
+    options.keep_unproved = o.keep_unproved;
+    options.settle.judge.instances = o.strange_instances;
+    options.processes = o.threads;
     options.say = o.say;
     options.progress = o.progress;
     options.shards = {
@@ -87,6 +100,7 @@ void synthesize_rules(const SynthesisOptions& o) {
         .shards = o.shards,
         .only = o.only_shard,
         .threads = o.threads};
+    options.notes = (fs::path(options.shards.folder) / "decided").string();
     o.say(fmt::format("vocabulary {}, up to {} operators", name, options.operators));
     const double begin = now();
     if (o.only_shard >= 0) {

@@ -77,16 +77,20 @@ void add_synthesize(CLI::App& rules) {
   auto quiet = std::make_shared<bool>(false);
   CLI::App& app = *rules.add_subcommand(
       "synthesize", "enumerate graphs over operator records and learn rules from equal ones");
-  app.add_option("VOCABULARY", o->vocabularies, "what to enumerate over (none: list them)");
+  app.add_option("VOCABULARY", o->vocabularies,
+                 "what to enumerate over; corpus: all that rules/learned is written from "
+                 "(none: list them)");
   app.add_option("--operators", o->operators,
                  "the most operators of a graph (default: as the vocabulary says)")
       ->check(CLI::Range(1, 5));
   app.add_flag("--all", o->all, "extend also graphs that compute what a smaller one does");
   app.add_flag("--count-only", o->count_only, "enumerate and compare, learn nothing");
   app.add_flag("--test-all", o->test_all, "test every equation before derivability is decided");
+  app.add_flag("--keep-unproved", o->keep_unproved,
+               "also rules that stand all instances but are not proved for all shapes");
   app.add_option("--shards", o->shards, "parts of the last level")->capture_default_str();
   app.add_option("--shard", o->only_shard, "compute this part only (from 0)");
-  app.add_option("--threads", o->threads, "threads, and processes that judge rules")
+  app.add_option("--threads", o->threads, "threads, and processes that prove rules")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();
   app.add_option("--strange", o->strange_instances,

@@ -3,11 +3,12 @@
 #include "synth/generalize.h"
 
 #include <algorithm>
+#include <istream>
 #include <numeric>
 #include <set>
-#include <sstream>
 
 #include "base/check.h"
+#include "base/hash.h"
 #include "ops/registry.h"
 #include "ops/traits.h"
 #include "rules/sample.h"
@@ -316,12 +317,15 @@ bool is_pointwise(const ops::OpDef& def, size_t inputs) {
   }
 }
 
-std::optional<LearnedRule> Generalizer::most_general(std::span<const Equation> equations,
-                                                     bool same_variables) {
+bool Generalizer::show_forms(std::span<const Equation> equations, bool reversible,
+                             const Visitor& visit) {
+  using Kind = Opinion::Kind;
   bool agnostic = true, exact = true;
-  for (const Equation& e : equations) {
+  std::vector<Equation> reversed(equations.begin(), equations.end());
+  for (Equation& e : reversed) {
     agnostic = agnostic && shape_agnostic(pool_, e.left) && shape_agnostic(pool_, e.right);
     exact = exact && may_be_exact(pool_, e);
+    std::swap(e.left, e.right);
   }
   std::vector<Form> forms;
   if (agnostic && equations.size() == 1) forms.push_back({.drawn = true});
@@ -330,28 +334,36 @@ std::optional<LearnedRule> Generalizer::most_general(std::span<const Equation> e
     forms.push_back({.whole_sets = true, .literal = {name}});
   forms.push_back({});
   forms.push_back({.parameters = false});
+  enum class Direction : uint8_t { both, forward, backward };
   for (const Form& form : forms) {
-    auto draft = make_draft(pool_, equations, form);
-    if (!draft) continue;
-    // A bare variable on the right has no operator to match from.
-    const bool reversible = same_variables && draft->rule.right.def && !draft->rule.second_left;
-    for (const bool both : {true, false}) {
-      if (both && !reversible) continue;
-      draft->rule.both_ways = both;
+    bool wanted[] = {reversible, true, reversible};
+    for (const Direction d : {Direction::both, Direction::forward, Direction::backward}) {
+      if (!wanted[static_cast<int>(d)]) continue;
+      auto draft = make_draft(
+          pool_, d == Direction::backward ? std::span<const Equation>(reversed) : equations, form);
+      if (!draft) continue;
+      draft->rule.both_ways = d == Direction::both;
       for (const bool bits : {true, false}) {
         if (bits && !exact) continue;
         draft->rule.exact = bits;
-        if (auto rule = under_conditions(draft->rule, draft->shapes)) return rule;
+        const Opinion o = under_conditions(draft->rule, draft->shapes, visit);
+        if (o.kind == Kind::take || o.kind == Kind::stop) return true;
+        if (d != Direction::both || bits) continue;
+        wanted[1] = !o.not_forward;
+        wanted[2] = !o.not_backward;
       }
     }
   }
-  return {};
+  return false;
 }
 
 const std::vector<Generalizer::Choice>& Generalizer::choices(
     const LearnedRule& draft, const std::vector<Condition>& candidates, int round) {
-  std::string key = fmt::format("{} {}", round, draft.identity());
-  for (const Condition& c : candidates) key += c.text;
+  Hasher hasher;
+  hasher.add(static_cast<int64_t>(round)).add(draft.text());
+  for (const std::string& clause : draft.adverse) hasher.add(clause);
+  for (const Condition& c : candidates) hasher.add(c.text);
+  const std::string key = hasher.finish().to_string();
   const auto [it, added] = choices_.try_emplace(key);
   if (!added) return it->second;
   try {
@@ -368,7 +380,7 @@ const std::vector<Generalizer::Choice>& Generalizer::choices(
   } catch (const UserError&) {
     // The rule language does not accept it.
   }
-  news_ += fmt::format("choices {}\n{}\n", it->second.size(), key);
+  news_ += fmt::format("choices {} {}\n", key, it->second.size());
   for (const Choice& c : it->second) {
     news_ += fmt::format("{} {} {}", c.set, c.instances, c.clauses.size());
     for (const size_t k : c.clauses) news_ += fmt::format(" {}", k);
@@ -377,88 +389,99 @@ const std::vector<Generalizer::Choice>& Generalizer::choices(
   return it->second;
 }
 
-void Generalizer::learn(const std::string& news) {
-  std::istringstream in(news);
-  for (std::string word, key; in >> word;) {
-    int count = 0;
-    in >> count;
-    in.ignore();
-    std::getline(in, key);
-    if (word == "confirmed") {
-      confirmed_[key] = count;
-    } else if (word == "banned") {
-      banned_.insert(key);
-    } else {
-      std::vector<Choice> known(static_cast<size_t>(count));
-      for (Choice& c : known) {
-        size_t clauses = 0;
-        in >> c.set >> c.instances >> clauses;
-        c.clauses.resize(clauses);
-        for (size_t& k : c.clauses) in >> k;
-      }
-      choices_.try_emplace(key, std::move(known));
-    }
+void Generalizer::learn(const std::string& word, std::istream& in) {
+  std::string key;
+  int count = 0;
+  in >> key >> count;
+  if (word == "confirmed") {
+    confirmed_[key] = count;
+    return;
   }
+  std::vector<Choice> known(static_cast<size_t>(count));
+  for (Choice& c : known) {
+    size_t clauses = 0;
+    in >> c.set >> c.instances >> clauses;
+    c.clauses.resize(clauses);
+    for (size_t& k : c.clauses) in >> k;
+  }
+  choices_.try_emplace(key, std::move(known));
 }
 
-std::optional<LearnedRule> Generalizer::under_conditions(
-    const LearnedRule& draft, const std::vector<std::pair<int, int>>& shapes) {
+Generalizer::Opinion Generalizer::under_conditions(const LearnedRule& draft,
+                                                   const std::vector<std::pair<int, int>>& shapes,
+                                                   const Visitor& visit) {
+  using Kind = Opinion::Kind;
   const std::vector<Condition> candidates = candidate_conditions(draft, shapes);
+  std::set<std::string> shown;
+  Opinion first{Kind::weak};
   constexpr int rounds = 2;
-  for (int round = 1; round <= rounds; ++round)
+  for (int round = 1; round <= rounds; ++round) {
+    Opinion last{Kind::weak};
     for (const Choice& choice : choices(draft, candidates, round)) {
       LearnedRule rule = finished(draft, candidates, choice.set, choice.clauses);
       rule.instances = choice.instances;
-      if (!banned_.contains(rule.identity())) return rule;
-      if (round < rounds) break;
+      if (!shown.insert(rule.identity()).second) continue;
+      last = visit(rule);
+      if (shown.size() == 1) first = last;
+      if (last.kind == Kind::take || last.kind == Kind::stop) return last;
+      if (last.kind == Kind::wrong && round < rounds) break;
     }
-  return {};
-}
-
-void Generalizer::ban(const LearnedRule& rule, bool backward) {
-  ++refuted_[std::minmax(rule.left_term, rule.right_term)];
-  banned_.insert(rule.identity());
-  if (backward || !rule.both_ways) return;
-  LearnedRule forward = rule;
-  forward.both_ways = false;
-  banned_.insert(forward.identity());
+    if (last.kind != Kind::wrong) break;
+  }
+  return first;
 }
 
 bool Generalizer::confirm(LearnedRule& rule, int instances) {
-  if (const auto it = confirmed_.find(rule.identity()); it != confirmed_.end()) {
-    rule.instances = it->second;
-    return true;
+  const std::string text = rule.text();
+  const std::string key = Hasher().add(text).finish().to_string();
+  auto it = confirmed_.find(key);
+  if (it == confirmed_.end()) {
+    const Equation e{rule.left_term, rule.right_term};
+    const int count = instances_for(pool_, std::span(&e, 1), instances);
+    const auto report =
+        rules::check_rule(rules::parse_rule(text, "learned", 1),
+                          {.instances = count, .attempts = 8 * count, .seed = 4711});
+    it = confirmed_.emplace(key, report.ok ? report.instances : -1).first;
+    news_ += fmt::format("confirmed {} {}\n", key, it->second);
   }
-  const Equation e{rule.left_term, rule.right_term};
-  const int count = instances_for(pool_, std::span(&e, 1), instances);
-  const rules::Rule parsed = rules::parse_rule(rule.text(), "learned", 1);
-  const auto report =
-      rules::check_rule(parsed, {.instances = count, .attempts = 8 * count, .seed = 4711});
-  rule.instances = report.instances;
-  news_ += fmt::format("{} {}\n{}\n", report.ok ? "confirmed" : "banned", rule.instances,
-                       rule.identity());
-  if (report.ok) confirmed_[rule.identity()] = rule.instances;
-  else banned_.insert(rule.identity());
-  return report.ok;
+  if (it->second < 0) return false;
+  rule.instances = it->second;
+  return true;
 }
 
-std::optional<LearnedRule> Generalizer::one(const Equation& equation) {
-  // What fell in several forms is an accident of its shapes.
-  constexpr int most_forms = 4;
-  const auto fallen = refuted_.find(std::minmax(equation.left, equation.right));
-  if (fallen != refuted_.end() && fallen->second >= most_forms) return {};
+void Generalizer::forms(const Equation& equation, const Visitor& visit) {
   Equation e = equation;
   const auto left = sorted(pool_.variables_of(e.left)), right = sorted(pool_.variables_of(e.right));
   if (!std::includes(left.begin(), left.end(), right.begin(), right.end())) {
-    if (!std::includes(right.begin(), right.end(), left.begin(), left.end())) return {};
+    if (!std::includes(right.begin(), right.end(), left.begin(), left.end())) return;
     std::swap(e.left, e.right);
   }
-  return most_general(std::span(&e, 1), left == right);
+  // A bare variable on the right has no operator to match from.
+  const bool reversible = left == right && pool_.term(e.right).def && pool_.term(e.left).def;
+  show_forms(std::span(&e, 1), reversible, visit);
+}
+
+void Generalizer::pair_forms(const Equation& first, const Equation& second, const Visitor& visit) {
+  const Equation all[] = {first, second};
+  show_forms(all, false, visit);
+}
+
+std::optional<LearnedRule> Generalizer::one(const Equation& equation) {
+  std::optional<LearnedRule> result;
+  forms(equation, [&](LearnedRule& rule) {
+    result = rule;
+    return Opinion{};
+  });
+  return result;
 }
 
 std::optional<LearnedRule> Generalizer::pair(const Equation& first, const Equation& second) {
-  const Equation all[] = {first, second};
-  return most_general(all, false);
+  std::optional<LearnedRule> result;
+  pair_forms(first, second, [&](LearnedRule& rule) {
+    result = rule;
+    return Opinion{};
+  });
+  return result;
 }
 
 }  // namespace tessera::synth

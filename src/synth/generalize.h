@@ -4,9 +4,10 @@
 // survives random testing is kept.
 #pragma once
 
+#include <functional>
+#include <iosfwd>
 #include <map>
 #include <optional>
-#include <set>
 #include <span>
 #include <string>
 #include <utility>
@@ -29,21 +30,33 @@ class Generalizer {
   /// `instances`: how many are drawn from each sample clause.
   explicit Generalizer(TermPool& pool, int instances = 40) : pool_(pool), instances_(instances) {}
 
-  /// Nothing if no form passes: the equation is an accident of its shapes, or has no spelling.
+  /// What a visitor thinks of a form. One that is false says that more instances must speak for the
+  /// next; one that is `weak` (true, but not good enough) gives way to others that say less.
+  struct Opinion {
+    enum class Kind : uint8_t { take, weak, wrong, stop };
+    Kind kind = Kind::take;
+    /// Of a rule both ways: that direction alone would be no better.
+    bool not_forward = false, not_backward = false;
+  };
+  using Visitor = std::function<Opinion(LearnedRule&)>;
+  /// Shows the forms of an equation, from general to special; within one, both directions before
+  /// one of them, and bits kept before equality over the reals. Ends when one is taken.
+  void forms(const Equation& equation, const Visitor& visit);
+  /// Of two equations at once, read from left to right: both left sides are replaced together.
+  /// Between them the left sides have all variables of the right ones.
+  void pair_forms(const Equation& first, const Equation& second, const Visitor& visit);
+  /// The first form; nothing if there is none: the equation is an accident of its shapes, or has no
+  /// spelling.
   std::optional<LearnedRule> one(const Equation& equation);
-  /// Two equations at once, read from left to right: both left sides are replaced together. Between
-  /// them the left sides have all variables of the right ones.
   std::optional<LearnedRule> pair(const Equation& first, const Equation& second);
-  /// Tests a rule on as many fresh instances, once; one that fails will not pass again.
+  /// Tests a rule on as many fresh instances, once.
   bool confirm(LearnedRule& rule, int instances);
-  /// The rule was refuted elsewhere, `backward`: from right to left only. Its equation gets a form
-  /// that says less, if any.
-  void ban(const LearnedRule& rule, bool backward);
 
-  /// What was decided since the last call, as text that another generalizer of the same equations
-  /// can learn from instead of drawing instances itself.
+  /// What was decided since the last call, as text that another generalizer can learn from instead
+  /// of drawing instances itself. What is learned changes no answer.
   std::string take_news() { return std::exchange(news_, {}); }
-  void learn(const std::string& news);
+  /// One entry of such text, whose first word was read already.
+  void learn(const std::string& word, std::istream& in);
 
  private:
   /// A set of conditions that random instances speak for.
@@ -52,19 +65,18 @@ class Generalizer {
     int instances = 0;
     std::vector<size_t> clauses;
   };
-  std::optional<LearnedRule> most_general(std::span<const Equation> equations, bool same_variables);
-  /// The draft under the weakest conditions that random instances speak for.
-  std::optional<LearnedRule> under_conditions(const LearnedRule& draft,
-                                              const std::vector<std::pair<int, int>>& shapes);
+  /// True if all is over.
+  bool show_forms(std::span<const Equation> equations, bool reversible, const Visitor& visit);
+  /// Under the weakest conditions that random instances speak for, then under others.
+  Opinion under_conditions(const LearnedRule& draft, const std::vector<std::pair<int, int>>& shapes,
+                           const Visitor& visit);
   const std::vector<Choice>& choices(const LearnedRule& draft,
                                      const std::vector<Condition>& candidates, int round);
 
   TermPool& pool_;
   int instances_;
-  std::map<std::string, std::vector<Choice>> choices_;  ///< by draft, candidates and round
-  std::map<std::string, int> confirmed_;                ///< identity -> instances
-  std::set<std::string> banned_;                        ///< identity
-  std::map<std::pair<TermId, TermId>, int> refuted_;    ///< how often, by equation
+  std::map<std::string, std::vector<Choice>> choices_;  ///< by hash of draft, candidates and round
+  std::map<std::string, int> confirmed_;  ///< by hash of the text: instances, or −1 if it fell
   std::string news_;
 };
 

@@ -41,9 +41,10 @@ SynthesizeOptions options(const std::string& folder, int shards) {
   SynthesizeOptions o;
   o.vocabulary = "matrix";
   o.operators = 2;
-  o.instances = 30;
-  o.kept_instances = 60;
-  o.judge = {.instances = 20, .processes = 2};
+  o.settle.instances = 30;
+  o.settle.kept_instances = 60;
+  o.settle.judge.instances = 20;
+  o.processes = 2;
   o.shards = {.folder = folder, .shards = shards, .threads = 2};
   return o;
 }
@@ -128,15 +129,40 @@ TEST(Learn, judges_rules_by_strange_instances_and_by_proof) {
   LearnedRule wrong = *rule;  // -(-x) as -x
   wrong.right = rule->left.args[0];
   wrong.both_ways = false;
-  const LearnedRule* const all[] = {&*rule, &*product, &wrong};
-  for (const int processes : {1, 3}) {
-    const auto j = judge(all, {.instances = 50, .processes = processes});
-    ASSERT_EQ(j.size(), 3u);
-    EXPECT_EQ(j[0].certificate.status, rules::Status::proved) << j[0].certificate.detail;
-    EXPECT_EQ(j[1].certificate.status, rules::Status::proved) << j[1].certificate.detail;
-    EXPECT_EQ(j[2].refuted, Judgement::By::instances);
-    EXPECT_NE(j[2].counterexample.find("differ"), std::string::npos);
+  for (const LearnedRule* good : {&*rule, &*product}) {
+    const Judgement j = judge_by_proof(*good);
+    EXPECT_EQ(j.certificate.status, rules::Status::proved) << j.certificate.detail;
+    EXPECT_EQ(judge_by_instances(*good, {.instances = 50}).refuted, Judgement::By::nobody);
+    const Judgement again = judgement_from_text(to_text(j));
+    EXPECT_EQ(again.certificate.status, j.certificate.status);
+    EXPECT_EQ(again.certificate.detail, j.certificate.detail);
   }
+  for (const Judgement& j : {judge_by_proof(wrong), judge_by_instances(wrong, {.instances = 50})}) {
+    EXPECT_NE(j.refuted, Judgement::By::nobody);
+    EXPECT_FALSE(j.counterexample.empty());
+    EXPECT_EQ(judgement_from_text(to_text(j)).counterexample, j.counterexample);
+  }
+}
+
+TEST(Learn, settles_for_what_is_proved_one_direction_if_need_be) {
+  Fixture f;
+  const SettleOptions options{.instances = 30, .kept_instances = 60, .judge = {.instances = 20}};
+  Settler settler(f.pool, options);
+  // x · (y / y) = x · 1: from right to left nothing says that y has no zero.
+  const TermId quotient = f.op("div", {f.y, f.y});
+  const Equation e{f.op("mul", {f.x, f.op("sub", {f.z, f.op("div", {f.x, f.x})})}),
+                   f.op("sub", {f.op("mul", {f.x, f.z}), f.x})};
+  const Settled settled = settler.one(e);
+  ASSERT_EQ(settled.kind, Settled::Kind::proved);
+  EXPECT_FALSE(settled.rule->both_ways) << settled.rule->statement();
+  EXPECT_EQ(settled.certificate.status, rules::Status::proved);
+  EXPECT_EQ(settler.one({f.op("mul", {f.x, quotient}), f.op("mul", {f.z, quotient})}).kind,
+            Settled::Kind::refused);
+  // Another one that hears of it decides the same.
+  Settler other(f.pool, options);
+  other.learn(settler.take_news());
+  EXPECT_EQ(other.one(e).rule->text(), settled.rule->text());
+  EXPECT_EQ(other.take_news(), "");
 }
 
 TEST(Learn, adverse_samples_refute_forms_that_are_too_general) {
@@ -209,10 +235,15 @@ TEST(Learn, derives_what_follows_and_nothing_else) {
 
 TEST(Learn, repeats_to_the_byte_whatever_the_shards) {
   const std::string a = scratch_folder("a"), b = scratch_folder("b");
-  const auto first = options(a, 3), second = options(b, 7);
+  auto first = options(a, 3), second = options(b, 7);
+  first.processes = 3;
+  second.notes = b + "/decided";
   const Synthesis one = synthesize(first), two = synthesize(second);
   EXPECT_EQ(rule_file(first, one), rule_file(second, two));
   EXPECT_GT(one.kept.size(), 40u);
+  for (const rules::Certificate& c : one.certificates)
+    EXPECT_EQ(c.status, rules::Status::proved) << c.name;
+  EXPECT_EQ(rule_file(second, synthesize(second)), rule_file(first, one)) << "from its notes";
   // What took more steps than the limits allow, by way of rules that were dropped at last, may come
   // again.
   EXPECT_LT(synthesize(second, one.kept).kept.size(), one.kept.size() / 4);

@@ -8,17 +8,12 @@
 #include <sstream>
 
 #include "base/check.h"
+#include "base/journal.h"
 #include "base/processes.h"
 #include "synth/candidates.h"
 
 namespace tessera::synth {
 namespace {
-
-std::vector<LearnedRule*> pointers(std::deque<LearnedRule>& rules) {
-  std::vector<LearnedRule*> all;
-  for (LearnedRule& rule : rules) all.push_back(&rule);
-  return all;
-}
 
 class Pipeline {
  public:
@@ -35,13 +30,9 @@ class Pipeline {
     }
     const std::vector<Equation> equations = prune();
     order(equations);
-    while (true) {
-      test();
-      // Refuted rules must not stand for what they derive, so all is decided again without them.
-      if (options_.test_all && judge_all(pointers(rules_)) < rules_.size()) continue;
-      derive();
-      if (confirm()) break;
-    }
+    test();
+    derive();
+    leave_out();
     report();
     merge_outputs(equations);
     count_statuses();
@@ -91,34 +82,48 @@ class Pipeline {
 
   std::vector<Equation> prune();
   void order(const std::vector<Equation>& equations);
-  enum class Outcome : uint8_t { open, derivable, refused, known, rule };
+  enum class Outcome : uint8_t { open, derivable, refused, unproved, stuck, known, rule };
   void test();
   size_t look_ahead(size_t from);
-  bool look_at(const Equation& equation);
-  Outcome test_one(const Equation& equation);
+  void find_derivable(size_t from, size_t to);
+  std::vector<std::string> in_children(size_t count, const std::function<std::string(size_t)>& job);
+  Outcome test_one(size_t k);
   size_t count(Outcome outcome) const {
     return static_cast<size_t>(std::count(outcomes_.begin(), outcomes_.end(), outcome));
   }
   void derive();
-  bool confirm();
-  size_t judge_all(const std::vector<LearnedRule*>& rules);
-  void keep(LearnedRule rule);
+  void leave_out();
+  void keep(LearnedRule rule, const rules::Certificate& certificate);
   void report();
+  std::vector<std::pair<Equation, Equation>> merge_candidates(const std::vector<Equation>& from);
   void merge_outputs(const std::vector<Equation>& equations);
   void count_statuses();
+  SettleOptions settle_options() const {
+    SettleOptions o = options_.settle;
+    o.judge.proved_only = !options_.keep_unproved;
+    return o;
+  }
+
+  /// A rule that stands, and what was found of it.
+  struct Standing {
+    LearnedRule rule;
+    rules::Certificate certificate;
+  };
 
   const SynthesizeOptions& options_;
   std::span<const LearnedRule> known_;
   Bank bank_;
   TermPool pool_;
-  Generalizer generalizer_{pool_, options_.instances};
+  const SettleOptions settle_options_ = settle_options();
+  Settler settler_{pool_, settle_options_};
+  std::optional<Journal> notes_;
   Synthesis result_;
   RuleBase base_{pool_};
-  std::deque<LearnedRule> rules_;  // the base points to them
-  std::vector<LearnedRule*> kept_;
+  std::deque<Standing> rules_, unproved_;  // the base points to them
+  std::vector<Standing*> kept_;
   std::vector<Equation> ordered_;
-  std::map<std::string, Judgement> judged_;  // by statement and mode
-  size_t refuted_by_instances_ = 0, refuted_by_prover_ = 0;
+  size_t wrong_forms_ = 0, left_out_ = 0;
+  size_t base_size_ = 0;              // how many rules the base had when it was asked ahead
   std::vector<Outcome> outcomes_;     // of the ordered equations
   std::set<std::string> statements_;  // of the rules
 };
@@ -196,159 +201,140 @@ void Pipeline::order(const std::vector<Equation>& equations) {
   for (const auto& key : keys) ordered_.push_back(equations[std::get<3>(key)]);
 }
 
-// What an equation becomes, smaller ones first. Rules are judged in batches: if one is refuted, all
-// is decided again from its equation on, since it may have stood for what it derives.
+// What an equation becomes, smaller ones first.
 void Pipeline::test() {
-  rules_.clear();
-  statements_.clear();
-  base_.clear();
   for (const LearnedRule& rule : known_)
     if (!rule.second_left) base_.add(rule);
+  if (!options_.notes.empty()) {
+    const SettleOptions& o = settle_options_;
+    notes_.emplace(options_.notes, fmt::format("{} {} {} {} {} {} {}", program_hash(), o.instances,
+                                               o.kept_instances, o.judge.instances,
+                                               o.judge.proved_only, o.most_wrong, o.most_weak));
+    settler_.learn(notes_->texts());
+  }
   outcomes_.assign(ordered_.size(), Outcome::open);
-  constexpr size_t batch = 64;
-  size_t judged = 0, ahead = 0;
-  std::vector<size_t> places;  // of the rules
-  for (size_t k = 0; k < ordered_.size() || judged < rules_.size();) {
-    if (k < ordered_.size()) {
-      if (k % 50 == 0)
-        progress(fmt::format("generalizing and testing: {} of {}, {} rules", k, ordered_.size(),
-                             rules_.size()));
-      if (k >= ahead) ahead = look_ahead(k);
-      // What was derivable before more rules were known still is.
-      if (outcomes_[k] != Outcome::derivable) outcomes_[k] = test_one(ordered_[k]);
-      if (outcomes_[k] == Outcome::rule) places.push_back(k);
-      ++k;
-    }
-    if (options_.test_all || (k < ordered_.size() && rules_.size() < judged + batch)) {
-      if (options_.test_all && k == ordered_.size()) break;
-      continue;
-    }
-    std::vector<LearnedRule*> fresh;
-    for (size_t r = judged; r < rules_.size(); ++r) fresh.push_back(&rules_[r]);
-    const size_t good = judge_all(fresh);
-    judged += good;
-    if (good == fresh.size()) continue;
-    k = ahead = places[judged];
-    std::fill(outcomes_.begin() + static_cast<long>(k), outcomes_.end(), Outcome::open);
-    while (rules_.size() > judged) {
-      base_.remove(rules_.back());
-      statements_.erase(rules_.back().statement());
-      rules_.pop_back();
-    }
-    places.resize(judged);
+  for (size_t k = 0; k < ordered_.size();) {
+    const size_t to = look_ahead(k);
+    for (; k < to; ++k)
+      if (outcomes_[k] == Outcome::open) outcomes_[k] = test_one(k);
   }
 }
 
-// The next equations in several processes: those that are derivable already, and what else takes
-// time. Returns where it ended. The outcome depends on the stride but not on the processes.
-size_t Pipeline::look_ahead(size_t from) {
-  constexpr size_t stride = 128;
-  const size_t to = std::min(from + stride, ordered_.size());
-  const auto parts = static_cast<size_t>(std::max(1, options_.judge.processes));
-  const auto job = [&](size_t part) {
-    std::string derivable;
-    (void)generalizer_.take_news();
-    for (size_t k = from + part; k < to; k += parts)
-      if (look_at(ordered_[k])) derivable += fmt::format("{} ", k);
-    return derivable + "\n" + generalizer_.take_news();
+// Jobs in processes of their own; what they decided is known here afterwards. Their answers, which
+// are one line: `stuck` where a process died or took too long.
+std::vector<std::string> Pipeline::in_children(size_t count,
+                                               const std::function<std::string(size_t)>& job) {
+  std::vector<std::string> answers;
+  const auto child = [&](size_t k) {
+    (void)settler_.take_news();
+    const std::string answer = job(k);
+    return answer + "\n" + settler_.take_news();
   };
-  for (const auto& text : in_processes(parts, job, {.at_a_time = static_cast<int>(parts)})) {
-    TESSERA_USER_CHECK(text.has_value(), "a process that generalizes equations died");
-    const size_t line = text->find('\n');
-    std::istringstream derivable(text->substr(0, line));
-    for (size_t k = 0; derivable >> k;) outcomes_[k] = Outcome::derivable;
-    generalizer_.learn(text->substr(line + 1));
+  const ProcessOptions processes{.at_a_time = std::max(1, options_.processes), .seconds = 120};
+  for (const auto& result : in_processes(count, child, processes)) {
+    const std::string text = result.value_or("stuck\n");
+    const size_t line = text.find('\n');
+    answers.push_back(text.substr(0, line));
+    settler_.learn(text.substr(line + 1));
+    if (notes_) notes_->add(text.substr(line + 1));
   }
+  return answers;
+}
+
+// The next equations, in processes: whether the rules known by now derive them and, of a few that
+// they do not derive, what they become. Each process starts from the same state, so that its answer
+// does not depend on how many there are. Returns where it ended.
+size_t Pipeline::look_ahead(size_t from) {
+  constexpr size_t stride = 512;
+  const size_t most_open = options_.test_all ? stride : 8;
+  size_t to = std::min(from + stride, ordered_.size());
+  progress(fmt::format("generalizing and proving: {} of {}, {} rules", from, ordered_.size(),
+                       rules_.size()));
+  base_size_ = rules_.size();
+  find_derivable(from, to);
+  std::vector<size_t> open;
+  for (size_t k = from; k < to; ++k) {
+    if (outcomes_[k] != Outcome::open) continue;
+    if (open.size() == most_open) to = k;
+    else open.push_back(k);
+  }
+  const auto stuck = in_children(open.size(), [&](size_t k) {
+    (void)settler_.one(ordered_[open[k]]);
+    return std::string();
+  });
+  for (size_t k = 0; k < open.size(); ++k)
+    if (!stuck[k].empty()) outcomes_[open[k]] = Outcome::stuck;
   return to;
 }
 
-// True if it is derivable; else the generalizer hears of it.
-bool Pipeline::look_at(const Equation& e) {
-  if (options_.test_all) {
-    (void)generalizer_.one(e);
-    return false;
+// Few at a time, for a process takes longer to start than most of them.
+void Pipeline::find_derivable(size_t from, size_t to) {
+  if (options_.test_all) return;
+  constexpr size_t chunk = 8;
+  const auto job = [&](size_t part) {
+    std::string all;
+    for (size_t k = from + part * chunk; k < std::min(to, from + (part + 1) * chunk); ++k)
+      if (outcomes_[k] == Outcome::open && base_.derives(ordered_[k], options_.limits))
+        all += fmt::format("{} ", k);
+    return all;
+  };
+  for (const std::string& text : in_children((to - from + chunk - 1) / chunk, job)) {
+    std::istringstream numbers(text);
+    for (size_t k = 0; numbers >> k;) outcomes_[k] = Outcome::derivable;
   }
-  if (base_.derives(e, options_.limits)) return true;
-  auto rule = generalizer_.one(e);
-  while (rule && !generalizer_.confirm(*rule, options_.kept_instances)) rule = generalizer_.one(e);
-  return false;
 }
 
-Pipeline::Outcome Pipeline::test_one(const Equation& e) {
-  if (!options_.test_all && base_.derives(e, options_.limits)) return Outcome::derivable;
-  auto rule = generalizer_.one(e);
-  // What others will be derived from must stand many instances; a form that falls is not tried
-  // again.
-  while (!options_.test_all && rule && !generalizer_.confirm(*rule, options_.kept_instances))
-    rule = generalizer_.one(e);
-  if (!rule) return Outcome::refused;
-  if (!statements_.insert(rule->statement()).second) return Outcome::known;
-  rules_.push_back(std::move(*rule));
-  if (!options_.test_all) base_.add(rules_.back());
+Pipeline::Outcome Pipeline::test_one(size_t k) {
+  const Equation& e = ordered_[k];
+  if (!options_.test_all && rules_.size() > base_size_ && base_.derives(e, options_.limits))
+    return Outcome::derivable;
+  Settled settled = settler_.one(e);
+  wrong_forms_ += static_cast<size_t>(settled.wrong);
+  if (!settled.refutations.empty())
+    say(settled.refutations.substr(0, settled.refutations.size() - 1));
+  if (!settled.rule) return Outcome::refused;
+  const bool rule = settled.kind == Settled::Kind::proved || options_.keep_unproved;
+  if (rule && !statements_.insert(settled.rule->statement()).second) return Outcome::known;
+  auto& list = rule ? rules_ : unproved_;
+  list.push_back({std::move(*settled.rule), std::move(settled.certificate)});
+  if (!rule) return Outcome::unproved;
+  if (!options_.test_all) base_.add(list.back().rule);
   return Outcome::rule;
 }
 
 // Smaller ones first; then whatever the rest implies goes, larger ones first.
 void Pipeline::derive() {
-  std::vector<LearnedRule*> found;
-  for (LearnedRule& rule : rules_) {
+  std::vector<Standing*> found;
+  for (Standing& s : rules_) {
     if (options_.test_all) {
-      if (base_.derives({rule.left_term, rule.right_term}, options_.limits)) continue;
-      base_.add(rule);
+      if (base_.derives({s.rule.left_term, s.rule.right_term}, options_.limits)) continue;
+      base_.add(s.rule);
     }
-    found.push_back(&rule);
+    found.push_back(&s);
   }
   progress("dropping what the others imply");
-  std::set<const LearnedRule*> dropped;
+  std::set<const Standing*> dropped;
   for (auto it = found.rbegin(); it != found.rend(); ++it) {
-    base_.remove(**it);
-    if (base_.derives({(*it)->left_term, (*it)->right_term}, options_.limits)) dropped.insert(*it);
-    else base_.add(**it);
+    const LearnedRule& rule = (*it)->rule;
+    base_.remove(rule);
+    if (base_.derives({rule.left_term, rule.right_term}, options_.limits)) dropped.insert(*it);
+    else base_.add(rule);
   }
-  kept_.clear();
-  for (LearnedRule* rule : found)
-    if (!dropped.contains(rule)) kept_.push_back(rule);
+  for (Standing* s : found)
+    if (!dropped.contains(s)) kept_.push_back(s);
 }
 
-// How many stand before the first that is refuted; what was judged is not judged again.
-size_t Pipeline::judge_all(const std::vector<LearnedRule*>& rules) {
-  std::vector<const LearnedRule*> open;
-  for (const LearnedRule* rule : rules)
-    if (!judged_.contains(rule->identity())) open.push_back(rule);
-  JudgeOptions options = options_.judge;
-  options.progress = [&](size_t done, size_t count) {
-    progress(fmt::format("judging rules: {} of {}", done, count));
-  };
-  const std::vector<Judgement> judgements = judge(open, options);
-  for (size_t k = 0; k < open.size(); ++k) {
-    const Judgement& j = judgements[k];
-    judged_[open[k]->identity()] = j;
-    if (j.refuted == Judgement::By::nobody) continue;
-    generalizer_.ban(*open[k], j.backward);
-    const bool by_prover = j.refuted == Judgement::By::prover;
-    ++(by_prover ? refuted_by_prover_ : refuted_by_instances_);
-    say(fmt::format("  refuted by {}: {}\n    {}", by_prover ? "the prover" : "strange instances",
-                    open[k]->text(), j.counterexample));
+// Of the rules without a proof, how many would be kept.
+void Pipeline::leave_out() {
+  for (const Standing& s : unproved_) {
+    if (base_.derives({s.rule.left_term, s.rule.right_term}, options_.limits)) continue;
+    base_.add(s.rule);
+    ++left_out_;
   }
-  size_t standing = 0;
-  while (standing < rules.size() &&
-         judged_.at(rules[standing]->identity()).refuted == Judgement::By::nobody)
-    ++standing;
-  return standing;
 }
 
-// Kept rules imply others, so each must stand many instances and the prover; if one falls, all is
-// decided again without it.
-bool Pipeline::confirm() {
-  progress("testing the kept rules on many instances");
-  size_t fallen = 0;
-  for (LearnedRule* rule : kept_) fallen += !generalizer_.confirm(*rule, options_.kept_instances);
-  if (fallen > 0) say(fmt::format("{:>10}  kept ones fell on more instances", fallen));
-  return fallen == 0 && judge_all(kept_) == kept_.size();
-}
-
-void Pipeline::keep(LearnedRule rule) {
-  result_.certificates.push_back(judged_.at(rule.identity()).certificate);
+void Pipeline::keep(LearnedRule rule, const rules::Certificate& certificate) {
+  result_.certificates.push_back(certificate);
   result_.certificates.back().name = rule.name;
   result_.kept.push_back(std::move(rule));
 }
@@ -356,13 +342,11 @@ void Pipeline::keep(LearnedRule rule) {
 void Pipeline::count_statuses() {
   std::map<rules::Status, size_t> kept, all;
   for (const rules::Certificate& c : result_.certificates) ++kept[c.status];
-  for (const auto& [identity, j] : judged_)
-    if (j.refuted == Judgement::By::nobody) ++all[j.certificate.status];
+  for (const Standing& s : rules_) ++all[s.certificate.status];
   using rules::Status;
   for (const Status s : {Status::proved, Status::bounded, Status::tested}) {
-    const auto name = to_string(s);
-    if (options_.test_all) stage(fmt::format("{}, before derivability", name), all[s]);
-    stage(fmt::format("{}, of the kept", name), kept[s]);
+    if (options_.test_all) stage(fmt::format("{}, before derivability", to_string(s)), all[s]);
+    stage(fmt::format("{}, of the kept", to_string(s)), kept[s]);
   }
 }
 
@@ -371,27 +355,30 @@ void Pipeline::report() {
   say(fmt::format("{:>10}  hold on their shapes only, or have no spelling",
                   count(Outcome::refused)));
   if (!options_.test_all) stage("derivable from smaller rules", count(Outcome::derivable));
-  stage("rules after generalizing parameters and shapes, tested", rules_.size());
-  stage("refuted by strange instances on the way", refuted_by_instances_);
-  stage("refuted by the prover on the way", refuted_by_prover_);
+  if (count(Outcome::stuck) > 0) stage("neither proved nor refuted in time", count(Outcome::stuck));
+  stage("forms that were refuted on the way", wrong_forms_);
+  if (!options_.keep_unproved) {
+    stage("hold on all instances, but are not proved", unproved_.size());
+    stage("left out: such rules that no others derive", left_out_);
+  }
+  stage("rules after generalizing parameters and shapes", rules_.size());
   stage("kept: the others do not derive them", kept_.size());
   std::map<std::string, int> numbers;
-  for (LearnedRule* rule : kept_) {
+  for (Standing* s : kept_) {
     std::string stem = options_.vocabulary;
-    for (TermId t : pool_.subterms(rule->left_term)) stem += "-" + pool_.term(t).def->name;
+    for (TermId t : pool_.subterms(s->rule.left_term)) stem += "-" + pool_.term(t).def->name;
     std::replace(stem.begin(), stem.end(), '_', '-');
-    rule->name = fmt::format("{}-{}", stem, ++numbers[stem]);
-    keep(*rule);
+    s->rule.name = fmt::format("{}-{}", stem, ++numbers[stem]);
+    keep(s->rule, s->certificate);
   }
 }
 
 // `split(f(concat(v, w)))` has the results f(v) and f(w). From right to left neither binds all
 // variables, but both patterns together do.
-void Pipeline::merge_outputs(const std::vector<Equation>& equations) {
-  std::map<std::string, int> numbers;
-  std::set<std::string> statements;
-  size_t merged = 0;
-  for (Equation e : equations) {
+std::vector<std::pair<Equation, Equation>> Pipeline::merge_candidates(
+    const std::vector<Equation>& from) {
+  std::vector<std::pair<Equation, Equation>> found;
+  for (Equation e : from) {
     if (pool_.tree_size(e.left) < pool_.tree_size(e.right)) std::swap(e.left, e.right);
     const Term whole = pool_.term(e.left);
     if (!whole.def || whole.output != 0 || pool_.tree_size(e.right) != 1) continue;
@@ -406,21 +393,37 @@ void Pipeline::merge_outputs(const std::vector<Equation>& equations) {
     const auto term = [&](int v) { return pool_.variables()[static_cast<size_t>(v)].term; };
     for (int v : bound) {
       const auto part = pool_.replace(e.right, {{term(v), term(missing[0])}});
-      if (!part || !pool_.equal(*part, *other, 4)) continue;
-      auto rule = generalizer_.pair({e.right, e.left}, {*part, *other});
-      if (!rule || !generalizer_.confirm(*rule, options_.kept_instances) ||
-          !statements.insert(rule->statement()).second || judge_all({&*rule}) == 0)
-        continue;
-      std::string stem = options_.vocabulary + "-merge-" + pool_.term(e.right).def->name;
-      std::replace(stem.begin(), stem.end(), '_', '-');
-      rule->name = fmt::format("{}-{}", stem, ++numbers[stem]);
-      keep(std::move(*rule));
-      ++merged;
-      break;
+      if (part && pool_.equal(*part, *other, 4))
+        found.push_back({{e.right, e.left}, {*part, *other}});
     }
     pool_.forget_values();
   }
-  stage("rules that merge two results", merged);
+  return found;
+}
+
+// `split(f(concat(v, w)))` has the results f(v) and f(w). From right to left neither binds all
+// variables, but both patterns together do.
+void Pipeline::merge_outputs(const std::vector<Equation>& equations) {
+  progress("merging two results");
+  const auto candidates = merge_candidates(equations);
+  const auto stuck = in_children(candidates.size(), [&](size_t k) {
+    (void)settler_.pair(candidates[k].first, candidates[k].second);
+    return std::string();
+  });
+  std::map<std::string, int> numbers;
+  std::set<std::string> statements;
+  for (size_t k = 0; k < candidates.size(); ++k) {
+    if (!stuck[k].empty()) continue;
+    Settled settled = settler_.pair(candidates[k].first, candidates[k].second);
+    const bool good = settled.kind == Settled::Kind::proved || options_.keep_unproved;
+    if (!settled.rule || !good || !statements.insert(settled.rule->statement()).second) continue;
+    std::string stem =
+        options_.vocabulary + "-merge-" + pool_.term(candidates[k].first.left).def->name;
+    std::replace(stem.begin(), stem.end(), '_', '-');
+    settled.rule->name = fmt::format("{}-{}", stem, ++numbers[stem]);
+    keep(std::move(*settled.rule), settled.certificate);
+  }
+  stage("rules that merge two results", statements.size());
 }
 
 }  // namespace
@@ -433,9 +436,9 @@ Synthesis synthesize(const SynthesizeOptions& options, std::span<const LearnedRu
 }
 
 std::string rule_file(const SynthesizeOptions& options, const Synthesis& synthesis) {
-  std::string text =
-      fmt::format("# Written by `tessera rules synthesize {} --operators {}`; do not edit.\n",
-                  options.vocabulary, options.operators);
+  std::string text = fmt::format(
+      "# Written by `tessera rules synthesize`, vocabulary {}, {} operators; do not edit.\n",
+      options.vocabulary, options.operators);
   for (const StageCount& s : synthesis.stages)
     text += fmt::format("#  {:>8}  {}\n", s.count, s.stage);
   for (const LearnedRule& rule : synthesis.kept) text += rule.text() + "\n";

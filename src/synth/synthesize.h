@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "synth/derive.h"
-#include "synth/judge.h"
+#include "synth/settle.h"
 #include "synth/shard_files.h"
 
 namespace tessera::synth {
@@ -24,11 +24,12 @@ struct SynthesizeOptions {
   /// Generalize and test every equation before derivability is decided, to count the rules; else
   /// only those that the rules kept so far do not derive, which is several times faster.
   bool test_all = false;
-  /// Random instances that every rule is tried on for each sample clause, and in all that every
-  /// kept one must stand (Generalizer).
-  int instances = 40, kept_instances = 1000;
-  /// How kept rules (with `test_all` all rules) are judged, by strange instances and the prover.
-  JudgeOptions judge;
+  /// Also rules that stand all instances but are not proved for all shapes; else they are left out.
+  bool keep_unproved = false;
+  SettleOptions settle;  ///< how equations become rules; `proved_only` follows from the above
+  int processes = 1;     ///< that do so at a time; the result does not depend on it
+  /// File where decisions are noted, so that a run that was stopped goes on; empty: none.
+  std::string notes;
   DeriveLimits limits;
   std::function<void(const std::string&)> say = {};       ///< a line of the report
   std::function<void(const std::string&)> progress = {};  ///< what is being done now
@@ -50,7 +51,7 @@ struct Synthesis {
 };
 
 /// Deterministic: the result depends on the options but not on threads, processes or shards. Rules
-/// that `known` ones derive are not kept, and none that was refuted.
+/// that `known` ones derive are not kept, and none that was refuted or (by default) not proved.
 Synthesis synthesize(const SynthesizeOptions& options, std::span<const LearnedRule> known = {});
 
 /// The text of a rule file, without certificates.

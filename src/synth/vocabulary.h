@@ -49,7 +49,8 @@ struct Vocabulary {
   std::vector<Template> templates;
   int64_t max_elements = 64;  ///< of any tensor
   int max_rank = 4;
-  int operators = 3;  ///< of a graph, unless options say otherwise
+  int operators = 3;    ///< of a graph, unless options say otherwise
+  bool corpus = false;  ///< its rules are checked in (rules/learned)
 };
 
 /// The rows of the table.

@@ -71,6 +71,7 @@ Vocabulary taso() {
 // Products of matrices and what moves through them.
 Vocabulary matrix() {
   Vocabulary v{.name = "matrix", .doc = "matrix products, transposes, reductions, parts"};
+  v.corpus = true;
   v.inputs = {{"x", {2, 3}, 3}, {"w", {3, 3}, 3}, {"b", {3}, 1}, {"s", {}, 2}};
   v.templates = {op("matmul", 2),
                  elementwise("add"),
@@ -107,6 +108,7 @@ Vocabulary pointwise() {
 // Reductions, the softmax and what norms are made of, under broadcasting.
 Vocabulary reductions() {
   Vocabulary v{.name = "reductions", .doc = "reductions, softmax and pieces of norms"};
+  v.corpus = true;
   v.inputs = {{"x", {2, 3}, 2}, {"c", {2, 1}, 1}, {"s", {}, 1}};
   v.operators = 2;
   for (const char* name : {"add", "sub", "mul", "div"}) v.templates.push_back(op(name, 2));
@@ -129,6 +131,7 @@ Vocabulary reductions() {
 // Convolutions with stride, padding, dilation and groups, pooling, borders.
 Vocabulary convolution() {
   Vocabulary v{.name = "convolution", .doc = "convolutions, pooling, borders, parts"};
+  v.corpus = true;
   v.inputs = {{"x", {1, 2, 4, 3}, 2},
               {"k", {2, 2, 2, 3}, 2},
               {"r", {2, 2, 1, 1}, 1},
@@ -209,6 +212,8 @@ Vocabulary moves() {
 // Batched products with what attention is made of.
 Vocabulary attention() {
   Vocabulary v{.name = "attention", .doc = "batched products, softmax, scalings"};
+  v.operators = 2;
+  v.corpus = true;
   v.inputs = {{"q", {2, 2, 3}, 2}, {"k", {2, 3, 2}, 2}, {"s", {}, 1}};
   v.templates = {op("matmul", 2),
                  elementwise("add"),
@@ -233,8 +238,8 @@ Vocabulary attention() {
 }  // namespace
 
 std::vector<Vocabulary> vocabulary_table() {
-  return {taso(),        matrix(), pointwise(), reductions(),
-          convolution(), merges(), moves(),     attention()};
+  return {taso(),       matrix(),      attention(), pointwise(),
+          reductions(), convolution(), merges(),    moves()};
 }
 
 }  // namespace tessera::synth

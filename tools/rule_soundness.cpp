@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// rule_soundness [INSTANCES [RULE…]]: instantiates every rule (or those named) on random instances
-// that satisfy its conditions and on as many that violate one condition each. Prints what is false,
-// which conditions are too strong, and the counts; exits with 1 if a rule is false.
+// rule_soundness [INSTANCES [FOLDER [RULE…]]]: instantiates every rule (or those named) on random
+// instances that satisfy its conditions and on as many that violate one condition each. Prints what
+// is false, which conditions are too strong, and the counts; exits with 1 if a rule is false.
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -15,8 +15,8 @@ int main(int argc, char** argv) try {
   using corpus::ConditionReport;
   corpus::SoundnessOptions options;
   if (argc > 1) options.instances = std::max(1, std::atoi(argv[1]));
-  const std::set<std::string> names(argv + std::min(argc, 2), argv + argc);
-  const auto rules = rules::load_rules("rules", {.untested = true});
+  const std::set<std::string> names(argv + std::min(argc, 3), argv + argc);
+  const auto rules = rules::load_rules(argc > 2 ? argv[2] : "rules", {.untested = true});
   std::map<std::pair<std::string, std::string>, ConditionReport> conditions;
   int count = 0, wrong = 0, few = 0;
   int64_t instances = 0;

@@ -18,6 +18,8 @@ constexpr size_t max_sources = 24;
 // caches; starting one more kernel.
 constexpr double ns_per_operation = 0.03, ns_per_byte = 0.05, ns_per_cached_byte = 0.01,
                  ns_per_launch = 1500;
+// Beyond the caches traffic is what counts: there the same operations measure this much.
+constexpr double far_bytes = 32e6, ns_per_far_operation = 0.01;
 
 class Fusion {
  public:
@@ -92,8 +94,9 @@ class Fusion {
   bool pays(const Step& p, const std::vector<size_t>& users) const {
     const Value& value = d_.values[p.dst[0]];
     const auto bytes = static_cast<double>(value.bytes());
+    const double per_operation = bytes > far_bytes ? ns_per_far_operation : ns_per_operation;
     double before =
-        total_cost(d_, p) * ns_per_operation + traffic(p, {}) + bytes * ns_per_byte + ns_per_launch;
+        total_cost(d_, p) * per_operation + traffic(p, {}) + bytes * ns_per_byte + ns_per_launch;
     double after = 0;
     for (size_t user : users) {
       const Step& c = d_.steps[user];
@@ -102,7 +105,7 @@ class Fusion {
           before += read_time(use.evaluations * static_cast<double>(size_of(value.dtype)), bytes);
       Step fused = copy_of(c);
       inline_producer(d_, fused, p);
-      after += (total_cost(d_, fused) - total_cost(d_, c)) * ns_per_operation;
+      after += (total_cost(d_, fused) - total_cost(d_, c)) * per_operation;
       after += traffic(fused, c.src) - traffic(c, c.src);
     }
     return after <= before;

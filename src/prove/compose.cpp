@@ -11,6 +11,16 @@ namespace {
 
 constexpr size_t most_expressions = 200'000;
 
+// Bits stay what they are: only the last of several bit_casts counts, and none to the type that
+// was.
+std::optional<ir::Value> without_bit_casts(const ir::GraphBuilder& graph, ir::Node& node) {
+  if (node.op != "bit_cast") return std::nullopt;
+  ir::Value& source = node.inputs[0];
+  while (graph.node(source.node).op == "bit_cast") source = graph.node(source.node).inputs[0];
+  const bool same = graph.type(source).dtype == node.outputs[0].dtype;
+  return same ? std::optional(source) : std::nullopt;
+}
+
 void expand_into(ir::GraphBuilder& to, const ir::Graph& graph, std::vector<ir::Value>& outputs,
                  std::span<const ir::Value> arguments) {
   std::map<ir::Value, ir::Value> value;
@@ -28,6 +38,10 @@ void expand_into(ir::GraphBuilder& to, const ir::Graph& graph, std::vector<ir::V
         if (v.present()) present.push_back(v);
       expand_into(to, ops::decompose(graph, n), results, present);
       for (uint32_t k = 0; k < results.size(); ++k) value[{id, k}] = results[k];
+      continue;
+    }
+    if (const auto same = without_bit_casts(to, copy)) {
+      value[{id, 0}] = *same;
       continue;
     }
     const ir::NodeId made = to.add(std::move(copy));
@@ -73,6 +87,11 @@ Composer::Composer(const ir::Graph& graph, std::optional<Mutation> mutation)
       numbers_[id] = first_constant + static_cast<uint32_t>(hasher.finish().low % 1'000'000'007);
       continue;
     }
+    // The bits of an input as another type are a tensor of their own.
+    const bool cast = n.op == "bit_cast" && graph.node(n.inputs[0].node).op == "input";
+    if (cast)
+      numbers_[id] = first_bits + numbers_[n.inputs[0].node] * dtype_count +
+                     static_cast<uint32_t>(n.outputs[0].dtype);
     const ops::OpDef& def = ops::registry().get(n.op);
     if (!def.meaning || def.impure) continue;
     meanings_[id] = ops::instantiate(graph, n);
@@ -105,6 +124,7 @@ ir::Expr Composer::element(ir::Value value, ir::ExprPool& pool, std::span<const 
     return is_float(type) ? pool.real(exact == literals.end() ? *all : exact->second, type)
                           : pool.integer(static_cast<int64_t>(*all), type);
   }
+  if (numbers_[value.node] >= first_bits) return pool.read(numbers_[value.node], type, indices);
   if (!meanings_[value.node]) throw Undecided{"the operator " + n.op + " has no meaning"};
   const ir::Meaning& m = *meanings_[value.node];
   const bool mutated = mutation_ && mutation_->node == value.node;

@@ -92,6 +92,20 @@ bool Conditions::one(const RuleTerm& c, int repetition, std::vector<Index>& equa
       if (!one(a, repetition, equations, problem)) return false;
     return true;
   }
+  if (c.name == "pays") return one(c.args[0], repetition, equations, problem);
+  if (c.name == "ones" || c.name == "nonnegative") {  // of every element of a list
+    const auto v = rules::evaluate(c.args[0], context);
+    const auto* list = v ? std::get_if<std::vector<Index>>(&*v) : nullptr;
+    problem.all_conditions &= list != nullptr;
+    for (const Index& e : list ? *list : std::vector<Index>{}) {
+      const auto known = e.constant();
+      if (known && (c.name == "ones" ? *known != 1 : *known < 0)) return false;
+      if (known) continue;
+      if (c.name == "ones") equations.push_back(e - Index(1));
+      else problem.hypotheses.push_back({e, false});
+    }
+    return true;
+  }
   if (c.name == "=" || c.name == "<" || c.name == "<=") {
     std::vector<TermValue> args;
     for (const RuleTerm& a : c.args) {

@@ -130,6 +130,7 @@ class Maker {
     std::map<std::string, int> slots;
     RuleTerm copy = t;
     int place = 0;
+    bool negative = false;
     const std::function<void(RuleTerm&, bool)> rename = [&](RuleTerm& part, bool element) {
       const bool is_integer = part.kind == RuleTerm::Kind::integer;
       const bool is_size = part.kind == RuleTerm::Kind::symbol && part.name.size() == 1;
@@ -142,10 +143,11 @@ class Maker {
         return;
       }
       Index value;
-      if (is_literal)
-        value = named(fmt::format("{}{}{}", rule_.variables[slot], attr, place++)) -
-                Index(from_zero ? 1 : 0);
-      else if (is_size) value = named(part.name), same_sizes_ = true;
+      if (is_literal) {
+        const std::string own = fmt::format("{}{}{}", rule_.variables[slot], attr, place++);
+        // Where one is negative, any may be: the difference of two sizes.
+        value = named(own) - (negative ? named(own + "_less") : Index(from_zero ? 1 : 0));
+      } else if (is_size) value = named(part.name), same_sizes_ = true;
       if (is_size || is_literal) {
         part.kind = RuleTerm::Kind::variable;
         part.slot = static_cast<int>(bindings.size());
@@ -160,6 +162,7 @@ class Maker {
       const bool list = part.kind == RuleTerm::Kind::call && part.name == "list";
       for (RuleTerm& a : part.args) rename(a, list);
     };
+    for (const RuleTerm& a : t.args) negative |= any_sign_ && a.integer < 0;
     rename(copy, false);
     static const rules::WorkGraph empty{ir::Graph{}};
     const auto v = rules::evaluate(copy, {empty, extended, bindings});
@@ -243,6 +246,7 @@ class Maker {
       const bool any_real = def.kind == ir::AttrKind::real && !questions_.asked.contains(slot);
       if (any_real) return parameter();
       const bool dims = is_list_of_sizes(def);
+      any_sign_ = def.name == "pads";
       if (!dims && !questions_.near.contains(slot)) fixed_attributes_.insert(rule_.variables[slot]);
       return constant_term(*s->term, slot, "", dims, counts_from_zero(def));
     }
@@ -430,6 +434,7 @@ class Maker {
   ir::Dims common_;
   int copies_ = 2;
   std::map<std::string, std::string> places_;  // where a name of the sample clause was met first
+  bool any_sign_ = false;                      // pads may be negative
   bool fixed_ = false, same_sizes_ = false, family_of_attributes_ = false;
   std::set<std::string> fixed_attributes_;  // variables with one value, the sample clause's
 };

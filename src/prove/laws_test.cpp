@@ -123,6 +123,19 @@ constexpr Case exact[] = {
      "?b[n]"},
     {"(mul (sub ?a ?b) (sub ?a ?b)) => (mul (sub ?b ?a) (sub ?b ?a)) mode exact on ?a[n] ?b[n]",
      "(mul (sub ?a ?b) ?a) => (neg (mul (sub ?b ?a) ?a)) mode exact on ?a[n] ?b[n]"},
+    {"(bit_cast[to=u32] (bit_cast[to=i32] ?x)) => (bit_cast[to=u32] ?x) mode exact on ?x[n]:f32",
+     "(bit_cast[to=u32] (bit_cast[to=i32] ?x)) => (bit_cast[to=u32] (neg ?x)) mode exact on "
+     "?x[n]:f32"},
+    {"(mul ?y:(layer_normalization[axis=?a] ?x 1) ?s) => (layer_normalization[axis=?a] ?x ?s) if "
+     "(pays (= (shape ?s) (drop (shape ?x) (axis ?a (rank ?x))))) mode real on ?x[n,k] ?s[k] "
+     "?a=1",
+     "(mul ?y:(layer_normalization[axis=?a] ?x 2) ?s) => (layer_normalization[axis=?a] ?x ?s) if "
+     "(pays (= (shape ?s) (drop (shape ?x) (axis ?a (rank ?x))))) mode real on ?x[n,k] ?s[k] "
+     "?a=1"},
+    {"(pad[pads=?q] ?x) => (slice[axes={0}, starts={(- 0 (at ?q 0))}, ends={(+ (dim ?x 0) (at ?q "
+     "1))}] ?x) if (nonnegative (sub-lists {0, 0} ?q)) mode exact on ?x[4] ?q={0,-1}",
+     "(pad[pads=?q] ?x) => (slice[axes={0}, starts={(- 0 (at ?q 0))}, ends={(dim ?x 0)}] ?x) if "
+     "(nonnegative (sub-lists {0, 0} ?q)) mode exact on ?x[4] ?q={0,-1}"},
     {"(neg (cast[to=f64] ?x)) => (cast[to=f64] (neg ?x)) mode exact on ?x[n]:f32",
      "(neg (cast[to=f32] ?x)) => (cast[to=f32] (neg ?x)) mode exact on ?x[n]:i8"},
     {"(relu (cast[to=f64] ?x)) => (cast[to=f64] (relu ?x)) mode exact on ?x[n]:f32",

@@ -28,7 +28,8 @@ struct Mutation {
 /// `first_constant` on, equal for equal tensors. Throws Undecided for a node without a meaning.
 class Composer {
  public:
-  static constexpr uint32_t first_constant = 1000, first_parameter = 2'000'000'000;
+  static constexpr uint32_t first_constant = 1000, first_bits = 1'500'000'000,
+                            first_parameter = 2'000'000'000;
   explicit Composer(const ir::Graph& graph, std::optional<Mutation> mutation = {});
   /// What constants of one value stand for, by their rounding.
   std::map<double, double> literals;

@@ -525,6 +525,7 @@ Instance Maker::finish(const std::vector<ops::Val>& roots, std::vector<Index>& e
 std::optional<Instance> solved(const Rule& rule, std::vector<std::pair<int, int>>& choices,
                                int level) {
   Substitution sizes;
+  bool divided = false;
   for (int round = 0; round < 40; ++round) {
     std::vector<Index> equations;
     std::optional<Instance> instance;
@@ -538,10 +539,11 @@ std::optional<Instance> solved(const Rule& rule, std::vector<std::pair<int, int>
     }
     std::string name;
     Index value;
-    const Solution solution = solve_one(equations, name, value);
+    const Solution solution = solve_one(equations, name, value, divided);
     if (solution == Solution::never) return std::nullopt;
     if (solution == Solution::none) {
       if (instance->problem.right.outputs().empty()) return std::nullopt;
+      instance->problem.divided = divided;
       for (const Index& e : equations)
         if (!e.is_constant()) instance->problem.hypotheses.push_back({e, true});
       for (const auto& [n, v] : sizes)

@@ -134,8 +134,8 @@ constexpr Case exact[] = {
      "?a=1"},
     {"(pad[pads=?q] ?x) => (slice[axes={0}, starts={(- 0 (at ?q 0))}, ends={(+ (dim ?x 0) (at ?q "
      "1))}] ?x) if (nonnegative (sub-lists {0, 0} ?q)) mode exact on ?x[4] ?q={0,-1}",
-     "(pad[pads=?q] ?x) => (slice[axes={0}, starts={(- 0 (at ?q 0))}, ends={(dim ?x 0)}] ?x) if "
-     "(nonnegative (sub-lists {0, 0} ?q)) mode exact on ?x[4] ?q={0,-1}"},
+     "(pad[pads=?q] ?x) => (slice[axes={0}, starts={0}, ends={(+ (dim ?x 0) (+ (at ?q 0) (at ?q "
+     "1)))}] ?x) if (nonnegative (sub-lists {0, 0} ?q)) mode exact on ?x[4] ?q={0,-1}"},
     {"(neg (cast[to=f64] ?x)) => (cast[to=f64] (neg ?x)) mode exact on ?x[n]:f32",
      "(neg (cast[to=f32] ?x)) => (cast[to=f32] (neg ?x)) mode exact on ?x[n]:i8"},
     {"(relu (cast[to=f64] ?x)) => (cast[to=f64] (relu ?x)) mode exact on ?x[n]:f32",

@@ -197,6 +197,15 @@ void assume_requirements(Problem& p) {
   const Composer composer(left);
   for (const ir::Requirement& r : composer.requirements())
     p.hypotheses.push_back({r.lhs - r.rhs, r.kind == ir::Requirement::Kind::equal});
+  for (const ir::Node& n : left.nodes())  // no extent is negative
+    for (const ir::ValueType& t : n.outputs)
+      for (const Index& d : t.shape) {
+        const Guard g{d, false};
+        const bool known =
+            d.is_constant() || is_never_negative(d) ||
+            std::find(p.hypotheses.begin(), p.hypotheses.end(), g) != p.hypotheses.end();
+        if (!known && n.op == "pad") p.hypotheses.push_back(g);
+      }
 }
 
 namespace {
@@ -293,13 +302,54 @@ bool solve(const Index& e, std::string& name, Index& value) {
   return false;
 }
 
-Solution solve_one(const std::vector<Index>& equations, std::string& name, Index& value) {
-  for (const Index& e : equations) {
+namespace {
+
+// The equation without a size that all its terms have as a factor.
+std::optional<Index> without_common_size(const Index& e) {
+  if (e.constant_part() != 0 || e.terms().size() < 2) return std::nullopt;
+  for (const sym::Atom& f : e.terms()[0].factors) {
+    if (f.kind != sym::AtomKind::symbol || is_variable(f.name)) continue;
+    Index rest(0);
+    bool common = true;
+    for (sym::Term t : e.terms()) {
+      const auto at = std::find(t.factors.begin(), t.factors.end(), f);
+      common &= at != t.factors.end();
+      if (!common) break;
+      t.factors.erase(at);
+      rest = rest + term_value(t);
+    }
+    if (common) return rest;
+  }
+  return std::nullopt;
+}
+
+// A product of sizes that is 1.
+bool is_unit_product(const Index& e, std::string& name, Index& value) {
+  if (e.terms().size() != 1 || e.constant_part() != -e.terms()[0].coefficient) return false;
+  for (const sym::Atom& f : e.terms()[0].factors)
+    if (f.kind != sym::AtomKind::symbol || is_variable(f.name)) return false;
+  name = e.terms()[0].factors[0].name;
+  value = Index(1);
+  return true;
+}
+
+}  // namespace
+
+Solution solve_one(const std::vector<Index>& equations, std::string& name, Index& value,
+                   bool& divided) {
+  for (const Index& given : equations) {
+    Index e = given;
     if (const auto c = e.constant()) {
       if (*c != 0) return Solution::never;
       continue;
     }
-    if (!solve(e, name, value)) continue;
+    bool found = solve(e, name, value);
+    for (auto rest = without_common_size(e); !found && rest; rest = without_common_size(e)) {
+      e = *rest;
+      found = solve(e, name, value);
+      divided |= found;
+    }
+    if (!found && !is_unit_product(e, name, value)) continue;
     if (const auto c = value.constant(); c && *c < 1) return Solution::never;
     return Solution::one;
   }
@@ -315,7 +365,7 @@ bool unify(Problem& p) {
       if (g.equal) equations.push_back(g.value);
     std::string name;
     Index value;
-    const Solution solution = solve_one(equations, name, value);
+    const Solution solution = solve_one(equations, name, value, p.divided);
     if (solution != Solution::one) return solution == Solution::none;
     const Substitution by{{name, value}};
     p.left = resized(p.left, by);

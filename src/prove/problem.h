@@ -20,6 +20,8 @@ struct Problem {
   std::vector<std::pair<double, double>> at_most;
   /// False if a condition of the rule could not be decided, so that the pair need not be equal.
   bool all_conditions = true;
+  /// An equation was divided by sizes, so that these are at least 1.
+  bool divided = false;
   std::optional<Mutation> mutation;  ///< of the right side
   Domain domain = Domain::reals;
   std::string description;  ///< for people: shapes and attributes
@@ -59,7 +61,9 @@ std::string replay(const Problem& problem, int attempts, uint64_t seed, int& tri
 enum class Solution : uint8_t { one, none, never };
 /// Solves the first of the equations e = 0 that can be solved; `never` where one contradicts
 /// itself.
-Solution solve_one(const std::vector<Index>& equations, std::string& name, Index& value);
+/// Sets `divided` where it divides an equation by sizes.
+Solution solve_one(const std::vector<Index>& equations, std::string& name, Index& value,
+                   bool& divided);
 
 /// The name of a size, if `e` is ±(that size) + something without it; solves e = 0 for it.
 bool solve(const Index& e, std::string& name, Index& value);

@@ -147,6 +147,8 @@ class Algebra {
   Domain domain_;
   bool assumes_ = true;
   std::map<std::string, Demand> demands_;
+  bool demanding_ = true;        // until new_demand() has found nothing
+  std::set<std::string> asked_;  // for demands that were made already
   std::vector<std::string> signs_;
   int next_ = 0;
   std::map<std::string, std::shared_ptr<const Atom>> divisors_;
@@ -163,6 +165,7 @@ inline Algebra::Obligations Algebra::obligations() const { return {divisors_, de
 inline void Algebra::restore(Obligations obligations) {
   divisors_ = std::move(obligations.divisors);
   demands_ = std::move(obligations.demands);
+  asked_.clear();
 }
 inline void Algebra::keep_shared(const Obligations& others) {
   std::erase_if(divisors_, [&](const auto& d) { return !others.divisors.contains(d.first); });

@@ -137,7 +137,10 @@ Sum Algebra::sign_bearer(const Sum& a) {
 void Algebra::demand(const std::string& head, const std::vector<Sum>& args, const Facts& facts) {
   const bool partial =
       head == "log" || head == "sqrt" || head == "pow" || head == "asin" || head == "acos";
-  if (!partial || (head == "pow" && is_positive(args[0]))) return;
+  if (!partial || !demanding_) return;
+  std::string asked = head;
+  for (const Sum& a : args) asked += "|" + print(a);
+  if (!asked_.insert(asked).second || (head == "pow" && is_positive(args[0]))) return;
   Demand d{head, args};
   if (head == "log" || head == "sqrt") {
     d.args = {sign_bearer(args[0])};
@@ -154,6 +157,7 @@ void Algebra::demand(const std::string& head, const std::vector<Sum>& args, cons
 
 std::set<std::string> Algebra::take_demands(const Facts& facts) {
   const auto met = demands_;
+  asked_.clear();
   for (const auto& [text, d] : met) {
     std::vector<Sum> args;
     for (const Sum& a : d.args) args.push_back(simplified(a, facts));
@@ -165,6 +169,7 @@ std::set<std::string> Algebra::take_demands(const Facts& facts) {
     if (d.head == "log") all.insert("sqrt" + text.substr(3));  // what is positive has a root
   }
   demands_.clear();
+  asked_.clear();
   return all;
 }
 
@@ -173,12 +178,14 @@ std::string Algebra::new_demand(const std::set<std::string>& left, const Facts& 
   for (const auto& [text, d] : met) {
     if (left.contains(text)) continue;
     demands_.clear();
+    asked_.clear();
     std::vector<Sum> args;
     for (const Sum& a : d.args) args.push_back(simplified(a, facts));
     demand(d.head, args, facts);
     for (const auto& [simple, part] : demands_)
       if (!left.contains(simple)) return simple;
   }
+  demanding_ = false;
   return {};
 }
 

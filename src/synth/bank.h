@@ -146,7 +146,8 @@ class Bank {
 
 template <typename F>
 void Bank::apply_pair(ValueId u, ValueId v, F& f) const {
-  for (uint16_t t = 0; t < vocabulary_->templates.size(); ++t) {
+  const auto templates = static_cast<uint16_t>(vocabulary_->templates.size());
+  for (uint16_t t = 0; t < templates; ++t) {
     const Template& tmpl = vocabulary_->templates[t];
     if (tmpl.arity != 2) continue;
     if (const Compiled* c = compiled(t, u, v)) f(Application{t, u, v, c});
@@ -161,7 +162,8 @@ void Bank::for_each_application(int operators, ValueId u, F&& f) const {
   const int below = operators - 1;  // nodes that the operands have together
   if (!first.alive || first.level > below) return;
   if (first.level == below) {
-    for (uint16_t t = 0; t < vocabulary_->templates.size(); ++t)
+    const auto templates = static_cast<uint16_t>(vocabulary_->templates.size());
+    for (uint16_t t = 0; t < templates; ++t)
       if (vocabulary_->templates[t].arity == 1)
         if (const Compiled* c = compiled(t, u, none)) f(Application{t, u, none, c});
     const ValueId inputs = first.node == none ? u + 1 : level_end(0);

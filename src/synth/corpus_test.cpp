@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The learned rules that are checked in: they load with their statuses and hold on instances that
 // they were not learned from.
+#include <gtest/gtest.h>
+
 #include "audit/audit.h"
 #include "base/check.h"
 #include "rules/rule_set.h"

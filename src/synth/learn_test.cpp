@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // From equations to rules: renaming, generalization, derivability, files that repeat to the byte.
+#include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <filesystem>

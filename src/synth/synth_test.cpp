@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Identities collide and other pairs do not; the field computes what the reference computes;
 // enumeration is complete, distinct and deterministic.
+#include <gtest/gtest.h>
+
 #include <cmath>
 #include <map>
 #include <set>

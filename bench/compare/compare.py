@@ -208,7 +208,7 @@ def figures_of(engines, threads, options, flush):
 
 
 def add_common(parser):
-    """The options that startup.py shares."""
+    """The options that startup.py and busy.py share."""
     parser.add_argument("models", nargs="*")
     parser.add_argument("--batch", default=1, type=int, help="of built-in models")
     parser.add_argument("--json", metavar="FILE", type=pathlib.Path)
@@ -216,6 +216,8 @@ def add_common(parser):
     parser.add_argument("--build", default=ROOT / "build/release", type=pathlib.Path)
     parser.add_argument("--folder", default=ROOT / "build/bench", type=pathlib.Path,
                         help="for models, inputs and outputs")
+    parser.add_argument("--reduced", metavar="REL", type=float,
+                        help="Tessera within this tolerance, OpenVINO in bf16")
 
 
 def finish(parser, options):
@@ -236,8 +238,6 @@ def parse():
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--engines", default="tessera,ort,openvino,torch",
                         help="also: imported (Tessera without rewriting), exact")
-    parser.add_argument("--reduced", metavar="REL", type=float,
-                        help="Tessera within this tolerance, OpenVINO in bf16")
     parser.add_argument("--rounds", default=9, type=int)
     parser.add_argument("--seconds", default=3.0, type=float, help="for an engine on a model")
     parser.add_argument("--warm", action="store_true", help="runs follow each other")

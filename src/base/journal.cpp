@@ -2,6 +2,7 @@
 // A head, then texts, each after its length.
 #include "base/journal.h"
 
+#include <charconv>
 #include <filesystem>
 #include <fstream>
 
@@ -20,8 +21,10 @@ Journal::Journal(std::string path, const std::string& head) : path_(std::move(pa
     while (true) {
       const size_t line = all.find('\n', at);
       if (line == std::string::npos) break;
-      const size_t size = std::stoul(all.substr(at, line - at));
-      if (line + 1 + size > all.size()) break;
+      size_t size = 0;
+      const char* end = all.data() + line;
+      const auto read = std::from_chars(all.data() + at, end, size);
+      if (read.ec != std::errc() || read.ptr != end || size > all.size() - line - 1) break;
       texts_ += all.substr(line + 1, size);
       at = line + 1 + size;
     }

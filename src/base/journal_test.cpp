@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "base/atomic_file.h"
 
@@ -31,6 +32,9 @@ TEST(Journal, keeps_whole_texts_of_one_head) {
     EXPECT_EQ(journal.texts(), "first\n");
     journal.add("third\n");
   }
+  EXPECT_EQ(Journal(path, "one").texts(), "first\nthird\n");
+  // So does what is no length.
+  std::ofstream(path, std::ios::app) << "damaged\n18446744073709551615\n";
   EXPECT_EQ(Journal(path, "one").texts(), "first\nthird\n");
   EXPECT_EQ(Journal(path, "two").texts(), "");
   EXPECT_EQ(Journal(path, "one").texts(), "") << "the other one began it anew";

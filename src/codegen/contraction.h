@@ -138,6 +138,9 @@ void join_axes(Contraction& c);
 /// (see Contraction::group): a vector then holds several groups.
 void join_groups(Contraction& c, int lanes);
 
+/// Pairs that one sum of integers runs over, at most (see pair_up()).
+inline constexpr int64_t usual_pairs = 16, short_pairs = 8;
+
 /// The contraction with its last reduction in pairs: a then lies as before, in numbers of 16 bits,
 /// with a zero behind every odd row of that reduction. Nothing when a's elements along it are no
 /// neighbours, when another stride of a is odd, or when b is not packed.
@@ -147,7 +150,6 @@ void join_groups(Contraction& c, int lanes);
 /// all when `row` is 0, else one for each `row` elements of a.
 /// Sums of integers are cut into some of `most_pairs` or a little fewer, where there are more than
 /// twice as many and their number has such a divisor.
-inline constexpr int64_t usual_pairs = 16, short_pairs = 8;
 std::optional<Contraction> pair_up(Contraction c, Contraction::Pairs::Kind kind, int64_t row = 0,
                                    int64_t most_pairs = usual_pairs);
 

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "codegen/emit_scalar.h"
+#include "ops/counts.h"
 
 namespace tessera::codegen {
 namespace {
@@ -58,18 +59,7 @@ bool has_function(const ir::Meaning& meaning) {
   while (!open.empty()) {
     const ir::ExprNode& n = pool.node(open.back());
     open.pop_back();
-    if (n.kind == ExprKind::primitive) switch (n.prim) {
-        case ir::Prim::exp:
-        case ir::Prim::expm1:
-        case ir::Prim::log:
-        case ir::Prim::log1p:
-        case ir::Prim::tanh:
-        case ir::Prim::erf:
-        case ir::Prim::sin:
-        case ir::Prim::cos:
-        case ir::Prim::pow: return true;
-        default: break;
-      }
+    if (n.kind == ExprKind::primitive && ops::is_transcendental(n.prim)) return true;
     open.insert(open.end(), n.args.begin(), n.args.end());
   }
   return false;

@@ -235,7 +235,7 @@ Value* F32::scaled_by_instruction(Value* p, Value* n) const {
   });
 }
 
-// An odd function by its polynomials ; REQUIRES: has_pieces().
+// An odd function by its polynomials. REQUIRES: has_pieces().
 template <size_t degrees, size_t multiples>
 Value* F32::by_multiples(Value* x, const float (&c)[degrees][multiples], double step) const {
   const double last = step * static_cast<double>(multiples - 1);

@@ -13,18 +13,10 @@
 #include "ops/registry.h"
 
 namespace tessera::ops {
-namespace {
 
-using ir::ExprId;
-using ir::ExprKind;
-using ir::ExprNode;
-using ir::Prim;
-
-enum class Weight : uint8_t { free, flop, transcendental };
-
-Weight weight_of(Prim prim) {
+bool is_transcendental(ir::Prim prim) {
+  using ir::Prim;
   switch (prim) {
-    case Prim::select: return Weight::free;
     case Prim::exp:
     case Prim::expm1:
     case Prim::log:
@@ -36,10 +28,17 @@ Weight weight_of(Prim prim) {
     case Prim::atan:
     case Prim::tanh:
     case Prim::erf:
-    case Prim::pow: return Weight::transcendental;
-    default: return Weight::flop;
+    case Prim::pow: return true;
+    default: return false;
   }
 }
+
+namespace {
+
+using ir::ExprId;
+using ir::ExprKind;
+using ir::ExprNode;
+using ir::Prim;
 
 double known_size(const sym::Expr& size) {
   const auto value = size.constant();
@@ -145,9 +144,8 @@ class Counter {
       if (read_once_.insert(key).second) read_[n.input] += points(fact.loops);
     }
     if (pay && n.kind == ExprKind::primitive && fact.data) {
-      const Weight weight = weight_of(n.prim);
-      if (weight == Weight::flop) total_.flops += points(fact.loops);
-      if (weight == Weight::transcendental) total_.transcendental += points(fact.loops);
+      if (is_transcendental(n.prim)) total_.transcendental += points(fact.loops);
+      else if (n.prim != Prim::select) total_.flops += points(fact.loops);
     }
     return fact;
   }

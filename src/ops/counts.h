@@ -23,6 +23,9 @@ struct Counts {
   bool operator==(const Counts&) const = default;
 };
 
+/// Whether a primitive takes many instructions: it counts as transcendental.
+bool is_transcendental(ir::Prim prim);
+
 /// Work of one meaning. Every subexpression counts once per point of the loops that it depends on:
 /// what does not depend on an inner loop is taken as computed outside it. An extent that varies
 /// with outer indices counts with its mean. Throws UserError when a size is symbolic.

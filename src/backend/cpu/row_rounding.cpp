@@ -37,24 +37,23 @@ TESSERA_BF16 void round_row(const float* from, int64_t count, uint16_t* to) {
   }
 }
 
-// Lane k of each quarter: the sum, or the maximum, of the lanes of x[k].
-TESSERA_AVX512 __m512 sum_each(const __m512 (&x)[4]) {
-  const __m512 ab = _mm512_add_ps(_mm512_unpacklo_ps(x[0], x[1]), _mm512_unpackhi_ps(x[0], x[1]));
-  const __m512 cd = _mm512_add_ps(_mm512_unpacklo_ps(x[2], x[3]), _mm512_unpackhi_ps(x[2], x[3]));
-  const __m512d p = _mm512_castps_pd(ab), q = _mm512_castps_pd(cd);
-  __m512 sum = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(p, q)),
-                             _mm512_castpd_ps(_mm512_unpackhi_pd(p, q)));
-  sum = _mm512_add_ps(sum, _mm512_shuffle_f32x4(sum, sum, 0x4e));
-  return _mm512_add_ps(sum, _mm512_shuffle_f32x4(sum, sum, 0xb1));
+enum class Fold { sum, largest };
+
+template <Fold fold>
+TESSERA_AVX512 inline __m512 both(__m512 a, __m512 b) {
+  return fold == Fold::sum ? _mm512_add_ps(a, b) : _mm512_max_ps(a, b);
 }
-TESSERA_AVX512 __m512 largest_each(const __m512 (&x)[4]) {
-  const __m512 ab = _mm512_max_ps(_mm512_unpacklo_ps(x[0], x[1]), _mm512_unpackhi_ps(x[0], x[1]));
-  const __m512 cd = _mm512_max_ps(_mm512_unpacklo_ps(x[2], x[3]), _mm512_unpackhi_ps(x[2], x[3]));
+
+// Lane k of each quarter: the sum, or the maximum, of the lanes of x[k].
+template <Fold fold>
+TESSERA_AVX512 __m512 fold_each(const __m512 (&x)[4]) {
+  const __m512 ab = both<fold>(_mm512_unpacklo_ps(x[0], x[1]), _mm512_unpackhi_ps(x[0], x[1]));
+  const __m512 cd = both<fold>(_mm512_unpacklo_ps(x[2], x[3]), _mm512_unpackhi_ps(x[2], x[3]));
   const __m512d p = _mm512_castps_pd(ab), q = _mm512_castps_pd(cd);
-  __m512 most = _mm512_max_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(p, q)),
-                              _mm512_castpd_ps(_mm512_unpackhi_pd(p, q)));
-  most = _mm512_max_ps(most, _mm512_shuffle_f32x4(most, most, 0x4e));
-  return _mm512_max_ps(most, _mm512_shuffle_f32x4(most, most, 0xb1));
+  __m512 all = both<fold>(_mm512_castpd_ps(_mm512_unpacklo_pd(p, q)),
+                          _mm512_castpd_ps(_mm512_unpackhi_pd(p, q)));
+  all = both<fold>(all, _mm512_shuffle_f32x4(all, all, 0x4e));
+  return both<fold>(all, _mm512_shuffle_f32x4(all, all, 0xb1));
 }
 
 // Of four rows, row k in lane k of each quarter: the largest sum of squares of a part of `chunk`
@@ -79,11 +78,11 @@ TESSERA_AVX512 RowSizes size_of_rows(const float* const (&rows)[4], int64_t coun
         squares[row] = _mm512_fmadd_ps(x, x, squares[row]);
         largest[row] = _mm512_max_ps(_mm512_abs_ps(x), largest[row]);
       }
-    const __m512 sums = sum_each(squares);
+    const __m512 sums = fold_each<Fold::sum>(squares);
     size.squares = _mm512_max_ps(size.squares, sums);
     size.total = _mm512_add_ps(size.total, sums);  // the maximum may lose a NaN
   }
-  size.largest = largest_each(largest);
+  size.largest = fold_each<Fold::largest>(largest);
   return size;
 }
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Selects whose condition is one for many lanes: decided when the code is made, because the loop
 // over lanes is cut where conditions on the lane alone change (a concatenation along the inner
-// axis), or branches.
+// axis) or because rows inside of all windows have code of their own, or branches.
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/Module.h>
 
+#include <cstdlib>
 #include <set>
 
 #include "base/check.h"
@@ -25,6 +26,9 @@ namespace {
 
 // Code grows with each cut.
 constexpr size_t most_cuts = 12;
+
+// Numbers up to here may be multiplied.
+constexpr int64_t far_index = INT32_MAX;
 
 bool is_order(const ir::ExprPool& pool, const ExprNode& n) {
   return n.kind == ExprKind::primitive && (n.prim == Prim::lt || n.prim == Prim::le) &&
@@ -77,8 +81,9 @@ bool Emitter::is_melted(const ExprNode& n) const {
   return true;
 }
 
-// The condition's value where it is the same in the whole segment.
+// The condition's value where it is the same in the whole segment, or in the interior.
 std::optional<bool> Emitter::decided(ExprId condition) {
+  if (in_interior_ && interior_.conditions.contains(condition)) return true;
   if (!segment_) return std::nullopt;
   const ExprNode& n = nest_.pool.node(condition);
   if (n.kind != ExprKind::primitive) return std::nullopt;
@@ -165,6 +170,91 @@ Value* Emitter::branch(const ExprNode& n, size_t s) {
   llvm::PHINode* joined = b_.CreatePHI(results[0]->getType(), 2);
   for (int k = 0; k < 2; ++k) joined->addIncoming(results[k], ends[k]);
   return joined;
+}
+
+// Conditions on one variable of the rows and on variables of reductions, and the rows in which they
+// hold for all values of the latter; nothing when such rows are few.
+void Emitter::find_interior() {
+  constexpr double least_share = 0.25;
+  if (!nest_.inner || nest_.group > 1 || nest_.interleaved) return;
+  Interior found;
+  for (const NestAxis& axis : nest_.outer) found.where[axis.variable] = {0, axis.extent - 1};
+  for (ExprId id = 0; id < nest_.masks.size(); ++id) {
+    if (!nest_.analysis.is_used(id) || !is_order(nest_.pool, nest_.pool.node(id))) continue;
+    const ExprNode& n = nest_.pool.node(id);
+    Affine room = nest_.analysis.affine(n.args[1]) + nest_.analysis.affine(n.args[0]) * -1;
+    if (n.prim == Prim::lt) room.constant -= 1;
+    const auto [row, least] = least_room(room);
+    if (!row) continue;
+    // row->second · variable + least >= 0
+    Interval& where = found.where.at(row->first);
+    if (row->second > 0) where.low = std::max(where.low, -sym::floor_div(least, row->second));
+    else where.high = std::min(where.high, sym::floor_div(least, -row->second));
+    found.conditions.insert(id);
+  }
+  double share = 1;
+  for (const NestAxis& axis : nest_.outer) {
+    const Interval& where = found.where[axis.variable];
+    share *= static_cast<double>(std::max<int64_t>(where.high - where.low + 1, 0)) /
+             static_cast<double>(axis.extent);
+  }
+  if (share >= least_share && !found.conditions.empty()) interior_ = std::move(found);
+}
+
+// The variable of the rows in `room` with its coefficient, and the least that the rest can be over
+// the variables of reductions, of which there is one at least.
+std::pair<std::optional<std::pair<uint32_t, int64_t>>, int64_t> Emitter::least_room(
+    const Affine& room) {
+  std::optional<std::pair<uint32_t, int64_t>> row;
+  int64_t least = room.constant;
+  bool is_reduced = false;
+  for (const auto& [term, coefficient] : room.terms) {
+    const ExprNode& t = nest_.pool.node(term);
+    if (is_melted(t)) continue;
+    if (t.kind != ExprKind::variable) return {};
+    if (t.var.kind == ir::Var::Kind::output) {
+      if (row || t.var.number == nest_.inner->variable) return {};
+      row = {t.var.number, coefficient};
+      continue;
+    }
+    const Interval range = nest_.analysis.interval(term);
+    if (!range.within(-far_index, far_index) || std::abs(coefficient) > far_index) return {};
+    least += coefficient * (coefficient > 0 ? range.low : range.high);
+    is_reduced = true;
+  }
+  if (!is_reduced) return {};
+  return {row, least};
+}
+
+// The row once for rows of the interior, where conditions are known, and once for the others.
+void Emitter::for_interior(const std::function<void()>& body) {
+  if (interior_.conditions.empty()) return body();
+  const size_t s = scopes_.size() - 1;
+  Value* inside = b_.getTrue();
+  for (const auto& [variable, where] : interior_.where) {
+    Value* at_row = counter({ir::Var::Kind::output, variable});
+    at(s);
+    Value* from = b_.CreateSub(at_row, integer(where.low));
+    inside = b_.CreateAnd(inside, b_.CreateICmpULE(from, integer(where.high - where.low)));
+  }
+  llvm::BasicBlock* sides[2] = {new_block("interior"), new_block("border")};
+  llvm::BasicBlock* after = new_block("row");
+  at(s).CreateCondBr(inside, sides[0], sides[1]);
+  copies_ *= 2;
+  for (int k = 0; k < 2; ++k) {
+    Scope side = scopes_[s];
+    side.block = sides[k];
+    scopes_.push_back(std::move(side));
+    branch_scopes_.push_back(s + 1);
+    in_interior_ = k == 0;
+    body();
+    in_interior_ = false;
+    branch_scopes_.pop_back();
+    at(s + 1).CreateBr(after);
+    scopes_.pop_back();
+  }
+  copies_ /= 2;
+  scopes_[s].block = after;
 }
 
 }  // namespace tessera::codegen

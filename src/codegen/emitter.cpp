@@ -209,6 +209,12 @@ Value* Emitter::primitive(ExprId id, size_t s) {
       return compare(room, s);
     }
   }
+  if (is_lane(nest_.masks[id]) && is_shared_count(n)) {
+    Value* x = value(n.args[0]);
+    Value* factor = reciprocal(n.args[1]);
+    at(s);
+    return b_.CreateFMul(widened(x, nest_.lanes), widened(factor, nest_.lanes));
+  }
   const bool is_soft =
       n.prim == Prim::select || n.prim == Prim::logical_and || n.prim == Prim::logical_or;
   std::vector<Value*> args;
@@ -231,6 +237,23 @@ Value* Emitter::primitive(ExprId id, size_t s) {
     is_natural =
         nest_.analysis.interval(n.args[0]).low >= 0 && nest_.analysis.interval(n.args[1]).low >= 1;
   return emit_primitive(b_, n.prim, type, args[0], args.size() > 1 ? args[1] : nullptr, is_natural);
+}
+
+// A division by a whole number that the lanes share (the elements of a window): a product by its
+// reciprocal, which is computed once. Such numbers have no reciprocal that overflows or vanishes.
+bool Emitter::is_shared_count(const ExprNode& n) const {
+  if (n.prim != Prim::div || n.type != DType::f32) return false;
+  const ExprNode& by = nest_.pool.node(n.args[1]);
+  return by.kind == ExprKind::cast && nest_.pool.node(by.args[0]).type == DType::i64 &&
+         !is_lane(nest_.masks[n.args[1]]);
+}
+
+Value* Emitter::reciprocal(ExprId count) {
+  Value* number = value(count);
+  const size_t s = scope_of(nest_.masks[count]);
+  Value*& known = scopes_[s].reciprocals[count];
+  if (!known) known = at(s).CreateFDiv(llvm::ConstantFP::get(number->getType(), 1), number);
+  return known;
 }
 
 Value* Emitter::either(size_t s, Value* a, Value* b) {
@@ -315,6 +338,7 @@ void Emitter::emit(const std::string& name) {
   for (const NestAxis& axis : nest_.outer)
     if (nest_.group == 1 || axis.variable != nest_.outer.back().variable)
       rows |= VarMask{1} << axis.variable;
+  find_interior();
   const Loop loop = open(function_->getArg(2), function_->getArg(3), 1, rows);
   emit_row(loop.counter);
   close(loop);
@@ -365,7 +389,7 @@ void Emitter::emit_row(Value* row) {
     last_neighbour = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin,
                                               b_.CreateAdd(first_neighbour, integer(nest_.group)),
                                               integer(nest_.outer.back().extent));
-  for_segments(first, limit, tile != nullptr, [&] {
+  const auto lanes_body = [&] {
     const size_t lanes = scopes_.size() - 1;
     Value* at_lane = scopes_[lanes].counter;
     if (!is_grouped) {
@@ -380,7 +404,8 @@ void Emitter::emit_row(Value* row) {
     store_offset_ = b_.CreateAdd(b_.CreateMul(line, integer(nest_.inner->extent)), at_lane);
     emit_stores();
     close(loop);
-  });
+  };
+  for_interior([&] { for_segments(first, limit, tile != nullptr, lanes_body); });
 }
 
 // The lanes of the inner axis from `first` to `limit` (a tile of it, or all), by segments in which

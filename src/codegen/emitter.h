@@ -5,6 +5,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -39,7 +40,7 @@ class Emitter {
     llvm::Value* mask = nullptr;        ///< lanes that count; null: all
     llvm::Value* counter = nullptr;     ///< of the loop (first lane, where there are lanes)
     llvm::BasicBlock* block = nullptr;  ///< where code is appended
-    std::unordered_map<ExprId, llvm::Value*> values, poisons, narrow;
+    std::unordered_map<ExprId, llvm::Value*> values, poisons, narrow, reciprocals;
     std::map<Terms, llvm::Value*> sums;
   };
   struct Loop {
@@ -76,6 +77,8 @@ class Emitter {
   llvm::Value* value(ExprId id);
   llvm::Value* make_value(ExprId id, size_t scope);
   llvm::Value* primitive(ExprId id, size_t scope);
+  bool is_shared_count(const ir::ExprNode& division) const;
+  llvm::Value* reciprocal(ExprId count);
   llvm::Value* counter(ir::Var var);
   llvm::Value* condition(ExprId id, size_t scope);
   llvm::Value* widened(llvm::Value* v, int lanes);
@@ -98,6 +101,10 @@ class Emitter {
   bool is_worth_a_branch(const ir::ExprNode& select) const;
   llvm::Value* branch(const ir::ExprNode& select, size_t scope);
   bool leaves_branch(size_t scope) const;
+  void find_interior();
+  std::pair<std::optional<std::pair<uint32_t, int64_t>>, int64_t> least_room(
+      const ops::Affine& room);
+  void for_interior(const std::function<void()>& body);
 
   // emit_index.cpp: index arithmetic and reads
   Index index(const ops::Affine& affine);
@@ -144,6 +151,13 @@ class Emitter {
   /// The part of the inner axis that the loop over lanes being emitted covers.
   std::optional<ops::Interval> segment_;
   std::vector<size_t> branch_scopes_;  ///< of the branches being emitted
+  /// Rows in which all of some conditions hold, whatever the variables of reductions are: where the
+  /// windows of a pooling lie inside the image.
+  struct Interior {
+    std::map<uint32_t, ops::Interval> where;  ///< by output variable of the rows
+    std::set<ExprId> conditions;
+  } interior_;
+  bool in_interior_ = false;  ///< a copy of the row for the interior is being emitted
   /// Conditions on the way to the node being emitted that do not decide whether it is executed.
   int soft_conditions_ = 0;
   llvm::Value* store_offset_ = nullptr;  ///< of the element or the first lane to be stored

@@ -4,6 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <limits>
+
 #include "codegen/kernel_check.h"
 #include "ops/registry.h"
 
@@ -161,6 +164,58 @@ TEST(LoopKernel, interleaves_a_short_inner_axis) {
             {{3, columns, channels}, pool.read(0, type, at) + pool.read(1, type, channel)});
         EXPECT_EQ(check_meaning(meaning, Numbers::usual, 3, 4, 3), "")
             << channels << " " << columns << " " << to_string(type);
+      }
+}
+
+// Poolings of channels-last images: means of the elements inside and maxima, whose windows lie
+// inside the image for most rows, for some or for none.
+TEST(LoopKernel, gives_rows_inside_of_all_windows_code_of_their_own) {
+  struct Windows {
+    int64_t size, kernel, stride, dilation, begin, end;
+  };
+  const Windows cases[] = {{11, 3, 1, 1, 1, 1}, {12, 3, 2, 1, 1, 0}, {9, 2, 1, 3, 0, 2},
+                           {7, 5, 1, 1, 2, 2},  {4, 7, 1, 1, 3, 3},  {13, 5, 3, 2, 4, 1},
+                           {3, 1, 1, 1, 0, 4},  {20, 5, 1, 1, 0, 0}};
+  for (const Windows& w : cases)
+    for (const int64_t channels : {5, 16, 43})
+      for (const bool is_mean : {true, false}) {
+        const int64_t count =
+            (w.size + w.begin + w.end - (w.kernel - 1) * w.dilation - 1) / w.stride + 1;
+        ir::Meaning meaning = with_inputs({{DType::f32, {w.size, w.size, channels}}});
+        ir::ExprPool& pool = *meaning.pool;
+        const auto position = [&](uint32_t axis, ir::Expr tap) {
+          return variable(meaning, axis) * w.stride + tap * w.dilation - w.begin;
+        };
+        const auto inside = [&](ir::Expr at) {
+          return pool.integer(0) <= at && at < pool.integer(w.size);
+        };
+        const ir::Expr outside =
+            pool.real(is_mean ? 0 : -std::numeric_limits<double>::infinity(), DType::f32);
+        const ir::Reduction kind = is_mean ? ir::Reduction::sum : ir::Reduction::max;
+        const ir::Expr extent = pool.integer(w.kernel);
+        const auto over_taps = [&](const std::function<ir::Expr(ir::Expr)>& body) {
+          const ir::Expr tap = pool.fresh_variable();
+          return pool.reduce(kind, tap, extent, body(tap));
+        };
+        const ir::Expr total = over_taps([&](ir::Expr ky) {
+          return over_taps([&](ir::Expr kx) {
+            const ir::Expr y = position(0, ky), x = position(1, kx);
+            const std::vector<ir::Expr> at{y, x, variable(meaning, 2)};
+            return select(inside(y) && inside(x), pool.read(0, DType::f32, at), outside);
+          });
+        });
+        const auto seen = [&](uint32_t axis) {
+          const ir::Expr start = variable(meaning, axis) * w.stride - w.begin;
+          const ir::Expr by = pool.integer(w.dilation);
+          const ir::Expr last = min(floor_div(pool.integer(w.size - 1) - start, by), extent - 1);
+          return last - max(-floor_div(start, by), pool.integer(0)) + 1;
+        };
+        meaning.outputs.push_back({{count, count, channels},
+                                   is_mean ? total / cast(seen(0) * seen(1), DType::f32) : total});
+        // (Sums of 1e30 and -1e30 depend on their order.)
+        const Numbers numbers = is_mean ? Numbers::usual : Numbers::unusual;
+        EXPECT_EQ(check_meaning(meaning, numbers, 5, 32, 3), "")
+            << w.size << " " << w.kernel << " " << channels << " " << is_mean;
       }
 }
 

@@ -87,6 +87,7 @@ struct Case {
   std::string name;
   int64_t m = 0, k = 0, n = 0;
   int64_t size = 0, kernel = 1, stride = 1, group = 1;  ///< of a convolution from k to n channels
+  bool residual = false;  ///< a sum with a tensor like the result, and its positive part, follow
 };
 
 codegen::View channels_last(const Shape& s) {
@@ -120,6 +121,12 @@ class Contest {
       r.dst = channels_last({1, c.n, out, out});
       flops = 2.0 * static_cast<double>(out * out * c.n * c.kernel * c.kernel * c.k / c.group);
     }
+    if (c.residual) {
+      r.src.push_back(r.dst);
+      r.post = {{.kind = codegen::PostOp::Kind::add, .operand = 3},
+                {.kind = codegen::PostOp::Kind::relu}};
+      residual_ = random_tensor(r.dst.shape, rng);
+    }
     x_ = random_tensor(r.src[0].shape, rng);
     bias_ = random_tensor({c.n}, rng);
     y_ = Tensor(DType::f32, r.dst.shape);
@@ -129,6 +136,7 @@ class Contest {
     for (int64_t copy = 0; copy < copies; ++copy) {
       const Tensor w = random_tensor(weights, rng);
       r.constants = {nullptr, &w, nullptr};
+      if (c.residual) r.constants.push_back(nullptr);
       kernels_[0].push_back(ours.make_library(r));
       kernels_[1].push_back(library.make_library(r));
       for (const auto precision : {codegen::Precision::bf16, codegen::Precision::i16}) {
@@ -161,7 +169,7 @@ class Contest {
 
  private:
   double run(const runtime::Kernel& kernel) {
-    const std::byte* src[] = {x_.data(), nullptr, bias_.data()};
+    const std::byte* src[] = {x_.data(), nullptr, bias_.data(), residual_.data()};
     std::byte* dst[] = {y_.mutable_data()};
     scratch_.resize(kernel.scratch_bytes() + 64);
     auto* aligned =
@@ -172,7 +180,7 @@ class Contest {
   }
 
   int threads_;
-  Tensor x_, bias_, y_;
+  Tensor x_, bias_, residual_, y_;
   std::vector<std::byte> scratch_;
   std::vector<std::shared_ptr<const runtime::Kernel>>
       kernels_[4];  // ours, the library's, ours in bf16 and in i16
@@ -188,11 +196,13 @@ const Case cases[] = {
     {"vit down", 197, 3072, 768},
     {"llama gate", 64, 2048, 5632},
     {"resnet 1x1 64>256@56", 3136, 64, 256},
+    {"resnet 1x1 64>256@56 + x", 0, 64, 256, 56, 1, 1, 1, true},
     {"resnet 1x1 256>64@56", 3136, 256, 64},
     {"resnet 1x1 512>128@28", 784, 512, 128},
     {"resnet 1x1 128>512@28", 784, 128, 512},
     {"resnet 1x1 1024>256@14", 196, 1024, 256},
     {"resnet 1x1 256>1024@14", 196, 256, 1024},
+    {"resnet 1x1 256>1024@14 + x", 0, 256, 1024, 14, 1, 1, 1, true},
     {"resnet 1x1 2048>512@7", 49, 2048, 512},
     {"resnet 1x1 512>2048@7", 49, 512, 2048},
     {"classifier", 1, 2048, 1000},

@@ -129,6 +129,28 @@ void join_groups(Contraction& c, int lanes) {
   c.batch.clear();
 }
 
+Contraction with_short_sums(Contraction c) {
+  constexpr int64_t shortest_part = 96;
+  const size_t last = c.reduce.size() - 1;
+  const bool has_window = std::any_of(c.windows.begin(), c.windows.end(),
+                                      [&](const Contraction::Window& w) { return w.tap == last; });
+  Axis& axis = c.reduce[last];
+  if (c.pairs || c.group > 0 || has_window || axis.extent <= longest_sum) return c;
+  for (int64_t size = longest_sum; size >= shortest_part; --size) {
+    if (axis.extent % size != 0) continue;
+    const Axis parts{.extent = axis.extent / size, .a = size * axis.a, .b = size * axis.b};
+    axis.extent = size;
+    c.reduce.insert(c.reduce.end() - 1, parts);
+    break;
+  }
+  return c;
+}
+
+bool totals_fit(int64_t rows, int64_t vectors) {
+  constexpr int64_t registers = 32;  // of processors that have such products
+  return 2 * rows * vectors + vectors + 2 <= registers;
+}
+
 namespace {
 
 bool varies(const Axis& axis) { return axis.b != 0 && axis.extent > 1; }
@@ -206,6 +228,9 @@ struct Block {
 // by four vectors would leave none for the element.
 constexpr Block wide_blocks[] = {{8, 3}, {14, 2}, {6, 4}, {9, 3}, {8, 2},
                                  {4, 5}, {3, 6},  {2, 8}, {1, 8}};
+// Sums of integers: seven rows by two vectors leave room for their totals.
+constexpr Block integer_blocks[] = {{7, 2}, {8, 3}, {14, 2}, {6, 4}, {9, 3},
+                                    {4, 5}, {3, 6}, {2, 8},  {1, 8}};
 constexpr Block narrow_blocks[] = {{6, 2}, {4, 3}, {3, 4}, {2, 4}, {1, 6}};
 
 // Cycles of one step of the reduction in a tile: two multiply-adds and two loads a cycle; fewer
@@ -214,6 +239,15 @@ constexpr Block narrow_blocks[] = {{6, 2}, {4, 3}, {3, 4}, {2, 4}, {1, 6}};
 double cycles(double rows, double vectors, bool far, bool pairs) {
   const double latency = pairs ? 6 : 4;
   return std::max({rows * vectors / 2, (rows + vectors) / 2, latency, far ? 2 * vectors : 0.0});
+}
+
+// Cycles for adding sums of integers to totals in memory.
+double far_totals(const Contraction& c, double rows, double vectors) {
+  constexpr double each = 1.2;
+  if (!c.has_units() || !c.pairs->chunked ||
+      totals_fit(static_cast<int64_t>(rows), static_cast<int64_t>(vectors)))
+    return 0;
+  return static_cast<double>(c.reduction() / c.chunk()) * rows * vectors * each;
 }
 
 // Whether batches lie side by side within a row, and their weights fit the second-level cache.
@@ -232,9 +266,10 @@ ContractionSchedule choose_schedule(const Contraction& c, VectorUnit unit) {
   ContractionSchedule s;
   s.lanes = unit.lanes;
   const int64_t vectors = (c.column.extent + unit.lanes - 1) / unit.lanes;
-  const std::span<const Block> blocks = unit.registers >= 32
-                                            ? std::span<const Block>(wide_blocks)
-                                            : std::span<const Block>(narrow_blocks);
+  const bool in_parts = c.pairs && c.pairs->chunked;
+  const auto blocks = unit.registers < 32         ? std::span<const Block>(narrow_blocks)
+                      : c.has_units() && in_parts ? std::span<const Block>(integer_blocks)
+                                                  : std::span<const Block>(wide_blocks);
   // Rows whose distance is a multiple of 4096 bytes compete for the same lines of the first cache.
   const bool aliased = c.rows.back().a % 1024 == 0 && c.rows.back().a != 0;
   if (c.group > 0) {
@@ -260,7 +295,8 @@ ContractionSchedule choose_schedule(const Contraction& c, VectorUnit unit) {
         const auto rows = static_cast<double>(o.count * i.count);
         const auto tile = [&](int64_t width) {
           const double v = static_cast<double>(width / unit.lanes);
-          return steps * cycles(rows, v, far, c.pairs.has_value()) + 2 * rows * v + 30;
+          return steps * cycles(rows, v, far, c.pairs.has_value()) + far_totals(c, rows, v) +
+                 2 * rows * v + 30;
         };
         cost += static_cast<double>(t.panels - 1) * tile(t.panel_width) + tile(t.last_width);
       }
@@ -275,6 +311,9 @@ ContractionSchedule choose_schedule(const Contraction& c, VectorUnit unit) {
   s.columns_outer = rows <= s.rows || weights >= static_cast<double>(rows * inner) / 2;
   s.prefetch = c.packed && s.columns_outer && rows > s.rows;
   s.unroll = s.rows * s.vectors >= 16 ? 4 : 8;
+  // A sum of a few pairs of integers is one stretch of code: the end of a loop of a few turns is
+  // often mispredicted.
+  if (in_parts && c.chunk() <= usual_pairs) s.unroll = static_cast<int>(c.chunk());
   s.batch_inner = batch_is_inner(c);
   return s;
 }

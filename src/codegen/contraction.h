@@ -138,6 +138,15 @@ void join_axes(Contraction& c);
 /// (see Contraction::group): a vector then holds several groups.
 void join_groups(Contraction& c, int lanes);
 
+/// The rounding error of a running sum grows with its length, so sums of more products than this
+/// are sums of shorter ones (blocked summation: N. Higham, Accuracy and Stability, 2002, 4.2).
+inline constexpr int64_t longest_sum = 320;
+/// The contraction with a longer last axis of its reduction in two, where a number divides it.
+Contraction with_short_sums(Contraction c);
+
+/// Whether a tile's sums of integers, and the totals to which they are added, fit the registers.
+bool totals_fit(int64_t rows, int64_t vectors);
+
 /// Pairs that one sum of integers runs over, at most (see pair_up()).
 inline constexpr int64_t usual_pairs = 16, short_pairs = 8;
 

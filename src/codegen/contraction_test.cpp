@@ -385,6 +385,7 @@ TEST(Contraction, multiplies_pairs_of_integers) {
   const int64_t sizes[][3] = {{1, 1, 1},     {5, 7, 3},     {17, 33, 50},
                               {29, 130, 97}, {2, 4000, 19}, {9, 768, 50}};
   for (const ContractionSchedule& s : {ContractionSchedule{.rows = 8, .vectors = 3},
+                                       ContractionSchedule{.rows = 7, .vectors = 2, .unroll = 16},
                                        ContractionSchedule{.lanes = 8, .rows = 4, .vectors = 2}})
     for (const auto& size : sizes) {
       SCOPED_TRACE(fmt::format("{}x{}x{} {}", size[0], size[1], size[2], s.to_string()));

@@ -34,27 +34,6 @@ namespace {
 using llvm::Value;
 using Axis = Contraction::Axis;
 
-// The rounding error of a running sum grows with its length, so sums of more products than this are
-// sums of shorter ones (blocked summation: N. Higham, Accuracy and Stability, 2002, section 4.2).
-constexpr int64_t longest_sum = 320, shortest_part = 96;
-
-// The contraction with a long last axis of its reduction in two, where a number divides it.
-Contraction with_short_sums(Contraction c) {
-  const size_t last = c.reduce.size() - 1;
-  const bool has_window = std::any_of(c.windows.begin(), c.windows.end(),
-                                      [&](const Contraction::Window& w) { return w.tap == last; });
-  Axis& axis = c.reduce[last];
-  if (c.pairs || c.group > 0 || has_window || axis.extent <= longest_sum) return c;
-  for (int64_t size = longest_sum; size >= shortest_part; --size) {
-    if (axis.extent % size != 0) continue;
-    const Axis parts{.extent = axis.extent / size, .a = size * axis.a, .b = size * axis.b};
-    axis.extent = size;
-    c.reduce.insert(c.reduce.end() - 1, parts);
-    break;
-  }
-  return c;
-}
-
 class TileEmitter {
  public:
   TileEmitter(const Contraction& c, const ContractionSchedule& s, const TileShape& shape,
@@ -71,9 +50,11 @@ class TileEmitter {
   llvm::Function* emit(const std::string& name) {
     declare(name);
     b_.SetInsertPoint(block("entry"));
-    sums_.assign(rows_.size() * static_cast<size_t>(shape_.vectors),
-                 llvm::Constant::getNullValue(vector_));
-    if (has_partial_sums()) start_totals();
+    count_ = rows_.size() * static_cast<size_t>(shape_.vectors);
+    near_totals_ = has_partial_sums() && c_.has_units() &&
+                   totals_fit(static_cast<int64_t>(rows_.size()), shape_.vectors);
+    sums_.assign(near_totals_ ? 2 * count_ : count_, llvm::Constant::getNullValue(vector_));
+    if (has_partial_sums() && !near_totals_) start_totals();
     nest(0, f_->getArg(0), f_->getArg(1), number(0), std::vector<bool>(rows_.size(), true));
     store_all();
     b_.CreateRetVoid();
@@ -253,7 +234,8 @@ class TileEmitter {
       sum = carried.back();
     }
     Value* own_flat = b_.CreateAdd(flat, b_.CreateMul(k, number(inner_flat_[depth + 1])));
-    if (unroll > 1 || depth + 1 == c_.reduce.size()) prefetch(own_flat);
+    const bool innermost = depth + 1 == c_.reduce.size();
+    if (unroll > 1 || innermost || c_.reduce[depth + 1].extent == s_.unroll) prefetch(own_flat);
     for (int64_t u = 0; u < unroll; ++u)
       nest(depth + 1, at(pa, u * axis.a), at(pb, u * b_step(depth)), own_flat, active);
     llvm::BasicBlock* end = b_.GetInsertBlock();
@@ -320,24 +302,31 @@ class TileEmitter {
 
   bool has_partial_sums() const { return summed_ != SIZE_MAX; }
 
-  // Partial sums that are finished are added up in memory.
+  // Partial sums that are finished are added up in memory, or behind the sums in registers.
   void start_totals() {
     make_totals();
     for (Value* total : totals_) b_.CreateStore(llvm::Constant::getNullValue(vector_), total);
   }
   void make_totals() {
     llvm::IRBuilder<> entry(&f_->getEntryBlock(), f_->getEntryBlock().begin());
-    Value* all = entry.CreateAlloca(vector_, entry.getInt64(sums_.size()));
-    for (size_t k = 0; k < sums_.size(); ++k)
+    Value* all = entry.CreateAlloca(vector_, entry.getInt64(count_));
+    for (size_t k = 0; k < count_; ++k)
       totals_.push_back(entry.CreateConstGEP1_64(vector_, all, k));
   }
   void add_to_totals(const Active& active) {
-    for (size_t k = 0; k < sums_.size(); ++k) {
+    for (size_t k = 0; k < count_; ++k) {
       if (!active[k / static_cast<size_t>(shape_.vectors)]) continue;
-      Value* total = b_.CreateLoad(vector_, totals_[k]);
-      b_.CreateStore(b_.CreateFAdd(total, as_float(sums_[k])), totals_[k]);
+      Value* total = b_.CreateFAdd(total_of(k), as_float(sums_[k]));
+      if (near_totals_) sums_[count_ + k] = total;
+      else b_.CreateStore(total, totals_[k]);
       sums_[k] = llvm::Constant::getNullValue(vector_);
     }
+  }
+
+  // What a sum has come to.
+  Value* total_of(size_t k) {
+    if (near_totals_) return sums_[count_ + k];
+    return has_partial_sums() ? b_.CreateLoad(vector_, totals_[k]) : sums_[k];
   }
 
   Value* as_float(Value* sum) {
@@ -495,18 +484,17 @@ class TileEmitter {
     for (size_t r = 0; r < rows_.size(); ++r)
       for (int v = 0; v < shape_.vectors; ++v) {
         const size_t number = r * static_cast<size_t>(shape_.vectors) + static_cast<size_t>(v);
-        Value* sum = has_partial_sums() ? b_.CreateLoad(vector_, totals_[number]) : sums_[number];
-        Value* x = finished(sum, [&](size_t k) { return operand(k, rows_[r], v); });
+        Value* x = finished(total_of(number), [&](size_t k) { return operand(k, rows_[r], v); });
         store(x, at(f_->getArg(2), rows_[r].dst + int64_t{v} * s_.lanes), v);
       }
   }
 
   // Functions take many registers: sums then go by way of the stack, one row after the other.
   void store_by_rows() {
-    if (!has_partial_sums()) make_totals();
+    const bool is_far = !totals_.empty();
+    if (!is_far) make_totals();
     const auto vectors = static_cast<size_t>(shape_.vectors);
-    for (size_t k = 0; k < sums_.size() && !has_partial_sums(); ++k)
-      b_.CreateStore(sums_[k], totals_[k]);
+    for (size_t k = 0; k < count_ && !is_far; ++k) b_.CreateStore(total_of(k), totals_[k]);
     llvm::BasicBlock *from = b_.GetInsertBlock(), *body = block("row"), *after = block("stored");
     b_.CreateBr(body);
     b_.SetInsertPoint(body);
@@ -577,6 +565,8 @@ class TileEmitter {
   llvm::Function* f_ = nullptr;
   std::vector<int64_t> inner_flat_;  // entry k + 1: products for one index of axis k
   std::vector<Row> rows_;
+  size_t count_ = 0;                 // of sums
+  bool near_totals_ = false;         // behind the sums
   std::vector<Value*> sums_;         // by row and vector
   size_t summed_ = SIZE_MAX;         // axis of the reduction after which a partial sum is finished
   std::vector<Value*> totals_;       // places of sums in memory, which follow each other

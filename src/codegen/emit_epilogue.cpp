@@ -35,7 +35,8 @@ struct Epilogue {
     if (n.kind == ExprKind::constant) return splat(b, constant(b, n.type, n.bits), lanes);
     if (n.kind == ExprKind::read) return n.input == 0 ? sum : operand(n.input - 1);
     if (n.kind == ExprKind::cast)
-      return emit_cast(b, pool.node(n.args[0]).type, n.type, visit(n.args[0]));
+      return emit_cast(b, pool.node(n.args[0]).type, n.type, visit(n.args[0]),
+                       is_bounded(pool, n.args[0]));
     TESSERA_CHECK(n.kind == ExprKind::primitive, "an epilogue holds indices or reductions");
     Value* x = visit(n.args[0]);
     Value* y = n.args.size() > 1 ? visit(n.args[1]) : nullptr;

@@ -29,7 +29,11 @@ llvm::Value* splat(llvm::IRBuilderBase& b, llvm::Value* v, int lanes);
 /// operands are known not to be negative (and the second not zero).
 llvm::Value* emit_primitive(llvm::IRBuilderBase& b, ir::Prim prim, DType type, llvm::Value* x,
                             llvm::Value* y, bool is_natural = false);
-llvm::Value* emit_cast(llvm::IRBuilderBase& b, DType from, DType to, llvm::Value* v);
+/// `is_bounded`: a float that becomes an integer is NaN or within the range of i32.
+llvm::Value* emit_cast(llvm::IRBuilderBase& b, DType from, DType to, llvm::Value* v,
+                       bool is_bounded = false);
+/// Whether minima and maxima with constants keep a float (NaN apart) within the range of i32.
+bool is_bounded(const ir::ExprPool& pool, ir::ExprId id);
 /// The combination of all lanes of `v`.
 llvm::Value* emit_horizontal(llvm::IRBuilderBase& b, ir::Prim prim, DType type, llvm::Value* v);
 

@@ -158,7 +158,8 @@ Value* Emitter::make_value(ExprId id, size_t s) {
     case ExprKind::read: return read(id, s);
     case ExprKind::cast: {
       Value* v = value(n.args[0]);
-      return emit_cast(at(s), nest_.pool.node(n.args[0]).type, n.type, v);
+      return emit_cast(at(s), nest_.pool.node(n.args[0]).type, n.type, v,
+                       is_bounded(nest_.pool, n.args[0]));
     }
     case ExprKind::primitive: return primitive(id, s);
     case ExprKind::reduce: return reduce(id, s);

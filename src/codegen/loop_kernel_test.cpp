@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "codegen/kernel_check.h"
+#include "codegen/simplify.h"
 #include "ops/registry.h"
 
 namespace tessera::codegen {
@@ -76,6 +77,27 @@ TEST(LoopKernel, splits_axes_that_are_divided) {
   meaning.outputs.push_back(
       {{5, 96}, pool.read(0, DType::f32, element) * pool.read(1, DType::f32, quarter)});
   EXPECT_EQ(check_meaning(meaning, Numbers::usual, 1, 4, 3), "");
+}
+
+// A bias by the digits of the innermost axis, and the maximum of its row: split, every part of the
+// row would compute the maximum of the whole row again.
+TEST(LoopKernel, keeps_rows_whole_that_share_a_reduction) {
+  for (const bool is_shared : {true, false}) {
+    ir::Meaning meaning;
+    meaning.pool = std::make_unique<ir::ExprPool>();
+    ir::ExprPool& pool = *meaning.pool;
+    meaning.inputs = {{DType::f32, {6, 96}}, {DType::f32, {3}}};
+    const ir::Expr t = pool.variable({ir::Var::Kind::output, 0});
+    const ir::Expr i = pool.variable({ir::Var::Kind::output, 1});
+    const std::vector<ir::Expr> third{floor_div(i, pool.integer(32))};
+    const ir::Expr k = pool.fresh_variable();
+    const std::vector<ir::Expr> shared{t, k}, own{t, mod(k + i, pool.integer(96))};
+    const ir::Expr largest = pool.reduce(ir::Reduction::max, k, pool.integer(96),
+                                         pool.read(0, DType::f32, is_shared ? shared : own));
+    meaning.outputs.push_back({{6, 96}, largest + pool.read(1, DType::f32, third)});
+    EXPECT_EQ(with_small_divisions(meaning, 16).output_type(0).shape.size(), is_shared ? 2u : 3u);
+    EXPECT_EQ(check_meaning(meaning, Numbers::usual, 1, 4, 3), "");
+  }
 }
 
 // A group's statistics, read through the reshapes of a group normalization.

@@ -96,6 +96,19 @@ class Simplifier {
   std::unordered_map<ExprId, Expr> known_;
 };
 
+// Whether a reduction has one value for all elements along the axis, which a row computes once: the
+// axis must then stay whole, since a row does not reach beyond the innermost axis.
+bool has_row_reduction(const ir::Meaning& meaning, uint32_t axis) {
+  std::vector<bool> varies(meaning.pool->size());
+  for (ExprId id = 0; id < meaning.pool->size(); ++id) {
+    const ExprNode& n = meaning.pool->node(id);
+    varies[id] = n.kind == ExprKind::variable && n.var == ir::Var{ir::Var::Kind::output, axis};
+    for (ExprId a : n.args) varies[id] = varies[id] || varies[a];
+    if (n.kind == ExprKind::reduce && !varies[id]) return true;
+  }
+  return false;
+}
+
 // By output axis: a number that divides its extent and by which it is divided somewhere, or 0.
 std::vector<int64_t> splits(const ir::Meaning& meaning, int64_t smallest) {
   const Shape shape = meaning.output_type(0).concrete_shape();
@@ -113,6 +126,13 @@ std::vector<int64_t> splits(const ir::Meaning& meaning, int64_t smallest) {
     int64_t& split = result[dividend.var.number];
     if (by.bits < extent && extent % by.bits == 0 && (split == 0 || by.bits < split))
       split = by.bits;
+  }
+  // The innermost axis of all that are longer than 1.
+  for (size_t axis = shape.size(); axis-- > 0;) {
+    if (shape[axis] == 1) continue;
+    if (result[axis] != 0 && has_row_reduction(meaning, static_cast<uint32_t>(axis)))
+      result[axis] = 0;
+    break;
   }
   return result;
 }

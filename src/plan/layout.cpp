@@ -5,6 +5,7 @@
 // consumer cannot read a layout.
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "base/check.h"
 #include "plan/layout.h"
@@ -141,11 +142,12 @@ class LayoutPass {
       return;
     }
     int64_t largest = 0;
-    for (ValueId v : s.src) {
+    for (size_t k = 0; k < s.src.size(); ++k) {
+      const ValueId v = s.src[k];
       if (v == no_value || d_.values[v].constant || d_.values[v].shape.size() != rank) continue;
       if (d_.values[v].elements() <= largest) continue;
       largest = d_.values[v].elements();
-      d_.values[dst].order = order_of(v);
+      d_.values[dst].order = order_like_source(d_, s, k, order_of(v));
     }
   }
 
@@ -249,6 +251,58 @@ class LayoutPass {
 };
 
 }  // namespace
+
+namespace {
+
+// The output axes on which an index depends.
+void find_axes(const ir::ExprPool& pool, ir::ExprId id, std::set<int>& axes) {
+  const ir::ExprNode& n = pool.node(id);
+  if (n.kind == ir::ExprKind::variable && n.var.kind == ir::Var::Kind::output)
+    axes.insert(static_cast<int>(n.var.number));
+  for (ir::ExprId a : n.args) find_axes(pool, a, axes);
+}
+
+}  // namespace
+
+std::vector<int> order_like_source(const Draft& d, const Step& s, size_t source,
+                                   const std::vector<int>& order) {
+  if (order.empty()) return order;
+  const ir::ExprPool& pool = *s.meaning.pool;
+  const size_t rank = d.values[s.dst[0]].shape.size();
+  // How far inside each output axis stands, by the read that follows the most of them.
+  std::vector<int> place;
+  int most = -1;
+  for (ir::ExprId id = 0; id < pool.size(); ++id) {
+    const ir::ExprNode& read = pool.node(id);
+    if (read.kind != ir::ExprKind::read || read.input != source) continue;
+    std::vector<int> at(rank, -1);
+    int followed = 0;
+    bool identity = true;
+    for (size_t depth = 0; depth < order.size(); ++depth) {
+      std::set<int> axes;
+      find_axes(pool, read.args[static_cast<size_t>(order[depth])], axes);
+      for (int axis : axes) {
+        identity &= axis == order[depth];
+        if (at[static_cast<size_t>(axis)] >= 0) continue;  // its outermost place counts
+        at[static_cast<size_t>(axis)] = static_cast<int>(depth);
+        ++followed;
+      }
+    }
+    if (identity) return order;
+    if (followed > most) most = followed, place = std::move(at);
+  }
+  if (most < 0) return order;
+  std::vector<int> result, row_major;
+  for (int axis = 0; axis < static_cast<int>(rank); ++axis) {
+    if (place[static_cast<size_t>(axis)] < 0) place[static_cast<size_t>(axis)] = axis;
+    row_major.push_back(axis);
+  }
+  result = row_major;
+  std::stable_sort(result.begin(), result.end(), [&](int a, int b) {
+    return place[static_cast<size_t>(a)] < place[static_cast<size_t>(b)];
+  });
+  return result == row_major ? std::vector<int>{} : result;
+}
 
 std::optional<Linear> linear_place(std::span<const ir::Expr> indices,
                                    const std::vector<int64_t>& strides, const Extents& extents) {

@@ -236,11 +236,12 @@ void predict_orders(Draft& d) {
       continue;
     }
     int64_t largest = 0;
-    for (ValueId v : s.src) {
+    for (size_t k = 0; k < s.src.size(); ++k) {
+      const ValueId v = s.src[k];
       if (v == no_value || d.values[v].constant || d.values[v].shape.size() != rank) continue;
       if (d.values[v].elements() <= largest) continue;
       largest = d.values[v].elements();
-      d.values[dst].order = d.values[v].order;
+      d.values[dst].order = order_like_source(d, s, k, d.values[v].order);
     }
   }
 }

@@ -20,14 +20,7 @@ class RightSide {
     switch (p.kind) {
       case Pattern::Kind::variable: return variable(p.slot, repetition);
       case Pattern::Kind::number: return graph_.add_scalar(p.number, literal_type);
-      case Pattern::Kind::scalar: {
-        const auto v = evaluate(p.term, context(repetition));
-        if (!v) throw Refused{};
-        if (const auto* d = std::get_if<double>(&*v)) return graph_.add_scalar(*d, literal_type);
-        const auto* s = std::get_if<sym::Expr>(&*v);
-        if (!s || !s->constant()) throw Refused{};
-        return graph_.add_scalar(static_cast<double>(*s->constant()), literal_type);
-      }
+      case Pattern::Kind::scalar: return scalar(p.term, repetition, literal_type);
       case Pattern::Kind::apply: return apply(p, repetition, literal_type);
       case Pattern::Kind::any: break;
     }
@@ -37,6 +30,31 @@ class RightSide {
  private:
   TermContext context(int repetition) const {
     return {graph_, *match_.rule, match_.bindings, repetition};
+  }
+
+  // A number; where it is made of symbolic sizes, the arithmetic on them.
+  ir::Value scalar(const Term& term, int repetition, DType type) {
+    if (const auto v = evaluate(term, context(repetition))) {
+      if (const auto* d = std::get_if<double>(&*v)) return graph_.add_scalar(*d, type);
+      const auto* s = std::get_if<sym::Expr>(&*v);
+      if (s && s->constant()) return graph_.add_scalar(static_cast<double>(*s->constant()), type);
+      if (s && graph_.options().symbolic_counts) return size_as_number(*s, type);
+    }
+    const bool divides = term.kind == Term::Kind::call && term.name == "/";
+    const bool multiplies = term.kind == Term::Kind::call && term.name == "*";
+    if (!graph_.options().symbolic_counts || !(divides || multiplies)) throw Refused{};
+    ir::Value result = scalar(term.args.at(0), repetition, type);
+    for (size_t k = 1; k < term.args.size(); ++k) {
+      const ir::Value operand = scalar(term.args[k], repetition, type);
+      result = {graph_.add(divides ? "div" : "mul", {result, operand}, {}), 0};
+    }
+    return result;
+  }
+
+  ir::Value size_as_number(const sym::Expr& size, DType type) {
+    const ir::NodeId sizes = graph_.add("shape_of", {}, {{"dims", ir::Dims{size}}});
+    const ir::NodeId one = graph_.add("reshape", {{sizes, 0}}, {{"shape", ir::Dims{}}});
+    return {graph_.add("cast", {{one, 0}}, {{"to", type}}), 0};
   }
 
   ir::Value variable(int slot, int repetition) const {

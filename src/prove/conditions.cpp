@@ -20,6 +20,8 @@ void collect_slots(const RuleTerm& t, Questions& q, bool condition) {
   if (condition && t.kind == RuleTerm::Kind::variable) q.asked.insert(t.slot);
   if (t.name == "positive" && t.args[0].kind == RuleTerm::Kind::variable)
     q.positive.insert(t.args[0].slot);
+  if (t.name == "blocks" && t.args[0].kind == RuleTerm::Kind::variable)
+    q.blocks.insert(t.args[0].slot);
   if (t.name == "near" && t.args[0].kind == RuleTerm::Kind::variable) q.near.insert(t.args[0].slot);
 }
 
@@ -80,6 +82,22 @@ bool Conditions::equal(const TermValue& a, const TermValue& b,
   return a == b;
 }
 
+// (unit-kernel ?w pads groups): a copy where each tap is what is padded in front. False if that
+// cannot be told.
+bool Conditions::unit_kernel(const RuleTerm& c, const rules::TermContext& context,
+                             std::vector<Index>& equations) const {
+  const auto kernel = kernels.find(c.args[0].slot);
+  const auto pads = rules::evaluate(c.args[1], context),
+             groups = rules::evaluate(c.args[2], context);
+  const auto* at = pads ? std::get_if<std::vector<Index>>(&*pads) : nullptr;
+  const auto* count = groups ? std::get_if<Index>(&*groups) : nullptr;
+  if (kernel == kernels.end() || !at || !count) return false;
+  equations.push_back(*count - kernel->second.copies);
+  for (size_t axis = 0; axis < kernel->second.taps.size(); ++axis)
+    equations.push_back((at->empty() ? Index(0) : at->at(axis)) - kernel->second.taps[axis]);
+  return true;
+}
+
 bool Conditions::one(const RuleTerm& c, int repetition, std::vector<Index>& equations,
                      Problem& problem) const {
   const rules::TermContext context{graph_, rule_, bindings_, repetition};
@@ -87,6 +105,10 @@ bool Conditions::one(const RuleTerm& c, int repetition, std::vector<Index>& equa
   if (c.name == "const" || c.name == "uses" || c.name == "halves-equal" || c.name == "unit-matrix")
     return true;
   if (c.name == "=" && c.args.size() == 2 && c.args[0].name == "uses") return true;
+  if (c.name == "unit-kernel") {
+    problem.all_conditions &= unit_kernel(c, context, equations);
+    return true;
+  }
   if (c.name == "and") {
     for (const RuleTerm& a : c.args)
       if (!one(a, repetition, equations, problem)) return false;

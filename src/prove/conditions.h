@@ -2,6 +2,7 @@
 // The conditions of a rule at symbolic sizes: equations to solve, hypotheses to assume.
 #pragma once
 
+#include "prove/known.h"
 #include "prove/problem.h"
 #include "rules/bindings.h"
 
@@ -16,6 +17,7 @@ struct Questions {
   std::set<int> near;         ///< numbers that a condition fixes up to rounding
   std::set<int> positive;     ///< tensors that a condition says are above 0
   std::set<double> numbers;   ///< literals of the patterns
+  std::set<int> blocks;       ///< tensors whose blocks on the diagonal are counted
   bool permutations = false;  ///< an attribute `perm` is left open
 };
 
@@ -29,7 +31,11 @@ class Conditions {
   /// does not hold. A condition that cannot be evaluated at symbolic sizes is not assumed.
   bool collect(std::vector<Index>& equations, Problem& problem) const;
 
+  std::map<int, UnitKernel> kernels;  ///< by slot
+
  private:
+  bool unit_kernel(const rules::Term& condition, const rules::TermContext& context,
+                   std::vector<Index>& equations) const;
   bool one(const rules::Term& condition, int repetition, std::vector<Index>& equations,
            Problem& problem) const;
   bool equal(const rules::TermValue& a, const rules::TermValue& b,

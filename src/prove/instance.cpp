@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "ops/builder.h"
+#include "prove/choices.h"
 #include "prove/conditions.h"
 #include "prove/domain.h"
 #include "rules/matcher.h"
@@ -21,21 +22,6 @@ using RuleTerm = rules::Term;
 using rules::TermValue;
 
 struct Unfit {};  // these choices make no instance
-
-/// Answers questions by a recorded list, extending it by first answers.
-class Choices {
- public:
-  explicit Choices(std::vector<std::pair<int, int>>& taken) : taken_(taken) {}
-  int choose(int count) {
-    if (count <= 1) return 0;
-    if (at_ == taken_.size()) taken_.push_back({0, count});
-    return std::min(taken_[at_++].first, count - 1);
-  }
-
- private:
-  std::vector<std::pair<int, int>>& taken_;
-  size_t at_ = 0;
-};
 
 class Maker {
  public:
@@ -208,7 +194,7 @@ class Maker {
     const bool uniform = questions_.values.contains(slot) || (s && s->value);
     if (s && s->eye && shape.size() == 2)
       return known = builder_.op("eye_like", {ops::expand(builder_.scalar(0, type), shape)});
-    if (s && (s->eye || s->blocks)) throw Unfit{};  // other tensors of known elements
+    if (s && (s->eye || s->blocks)) return known = known_elements(slot, {type, shape});
     if (s && s->twice) {
       ir::Dims half = shape;
       half.back() = named(rule_.variables[slot] + "h");
@@ -231,6 +217,19 @@ class Maker {
     known = builder_.scalar(value, type);
     if (!shape.empty()) known = ops::expand(known, shape);
     return known;
+  }
+
+  ops::Val known_elements(int slot, const ir::ValueType& type) {
+    const std::string& name = rule_.variables[slot];
+    const Naming naming = [&](const std::string& symbol) { return named(symbol); };
+    if (questions_.blocks.contains(slot)) {
+      const BlockDiagonal made = block_diagonal(builder_, name, type, naming, equations_);
+      blocks_.emplace(slot, made.blocks);
+      return made.value;
+    }
+    const UnitKernel kernel = unit_kernel(builder_, name, type, naming);
+    equations_.push_back(type.shape[0] - kernel.copies * type.shape[1]);
+    return kernels_.emplace(slot, kernel).first->second.value;
   }
 
   // Any value of an attribute that the patterns leave open.
@@ -430,6 +429,8 @@ class Maker {
   std::map<int, std::optional<TermValue>> attrs_;
   std::set<double> parameters_;
   std::vector<Index> equations_;
+  std::map<int, UnitKernel> kernels_;
+  std::map<int, Index> blocks_;  // on the diagonals of tensors
   DType dtype_ = DType::f32;
   ir::Dims common_;
   int copies_ = 2;
@@ -467,6 +468,7 @@ Instance Maker::finish(const std::vector<ops::Val>& roots, std::vector<Index>& e
   rules::WorkGraph graph(std::move(builder_).finish(),
                          {.fold_constants = false, .symbolic_counts = true});
   bind(graph, order, roots.size());
+  for (const auto& [slot, count] : blocks_) graph.assume_blocks(bindings_[slot].value, count);
   Instance instance;
   Problem& p = instance.problem;
   std::vector<ir::GraphOutput> outputs(graph.results().begin(),
@@ -474,19 +476,16 @@ Instance Maker::finish(const std::vector<ops::Val>& roots, std::vector<Index>& e
   p.left = ir::without_dead_nodes(graph.to_graph(outputs));
   equations = equations_;
   Conditions conditions(rule_, graph, bindings_);
+  conditions.kernels = kernels_;
+  for (const auto& [slot, kernel] : kernels_)
+    p.hypotheses.insert(p.hypotheses.end(), kernel.facts.begin(), kernel.facts.end());
   if (!conditions.collect(equations, p)) throw Unfit{};
   p.parameters = parameters_;
   if (rule_.mode == rules::Mode::real)
     for (const double v : questions_.numbers)
       p.literals.emplace(static_cast<double>(static_cast<float>(v)), v);
   p.domain = domain_of(p.left, rule_.mode);
-  for (ir::NodeId id : p.left.inputs())
-    p.description += (p.description.empty() ? "" : ", ") + p.left.node(id).outputs[0].to_string();
-  for (const ir::Node& n : p.left.nodes())
-    for (const auto& [attr, v] : n.attrs)
-      if (const auto term = rules::to_term_value(v))
-        if (const auto* sizes = std::get_if<std::vector<sym::Expr>>(&*term))
-          p.description += fmt::format(" {}.{}={}", n.op, attr, sym::to_string(*sizes));
+  p.description = describe(p.left);
   rules::Match match;
   match.rule = &rule_;
   match.bindings = bindings_;

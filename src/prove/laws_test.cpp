@@ -145,5 +145,27 @@ constexpr Case exact[] = {
 };
 INSTANTIATE_TEST_SUITE_P(Exact, Laws, testing::ValuesIn(exact));
 
+// Indices that are flattened and divided, numbers made of sizes, tensors of known elements.
+constexpr Case indices[] = {
+    {"(reduce_sum[keepdims=0] (reshape[shape=?s] ?x)) => (reduce_sum[keepdims=0] ?x) mode real on "
+     "?x[n,m] ?s={m,n}",
+     "(reduce_sum[keepdims=0] (mul ?y (reshape[shape=?s] ?x))) => (reduce_sum[keepdims=0] (mul ?y "
+     "(transpose[perm={1, 0}] ?x))) mode real on ?x[n,m] ?y[m,n] ?s={m,n}"},
+    {"(matmul (reshape[shape=?s] ?x) (reshape[shape=?t] ?y)) => (reduce_sum[axes={1, 2}, "
+     "keepdims=0] (mul ?x ?y)) mode real on ?x[n,k,m] ?y[k,m] ?s={n,p} ?t={p}",
+     "(matmul (reshape[shape=?s] ?x) (reshape[shape=?t] ?y)) => (reduce_sum[axes={1, 2}, "
+     "keepdims=0] (mul ?x (transpose[perm={1, 0}] ?y))) mode real on ?x[n,k,m] ?y[m,k] ?s={n,p} "
+     "?t={p}"},
+    {"(reduce_mean[axes={0}] ?x) => (mul (reduce_sum[axes={0}] ?x) (scalar (/ 1 (dim ?x 0)))) mode "
+     "real on ?x[n,m]",
+     "(reduce_mean[axes={0}] ?x) => (mul (reduce_sum[axes={0}] ?x) (scalar (/ 1 (dim ?x 1)))) mode "
+     "real on ?x[n,m]"},
+    {"(conv[group=?g, pads=?q] ?x ?w) => ?x if (unit-kernel ?w ?q ?g) mode real on ?x[n,3,4,5] "
+     "?w[3,3,3,3]eye ?g=1 ?q={1,1,1,1}",
+     "(conv[group=?g, pads=?q] ?x ?w) => (relu ?x) if (unit-kernel ?w ?q ?g) mode real on "
+     "?x[n,3,4,5] ?w[3,3,3,3]eye ?g=1 ?q={1,1,1,1}"},
+};
+INSTANTIATE_TEST_SUITE_P(Indices, Laws, testing::ValuesIn(indices));
+
 }  // namespace
 }  // namespace tessera::prove

@@ -57,8 +57,10 @@ Index Lowering::index(ir::Expr e) {
     case ExprKind::constant: return n.bits;
     case ExprKind::size: return e.pool->sizes()[n.size];
     case ExprKind::variable:
-      if (n.var.kind == ir::Var::Kind::output)
-        return Index::symbol(fmt::format("%{}", n.var.number));
+      if (n.var.kind == ir::Var::Kind::output) {
+        const auto it = outputs_.find(n.var.number);
+        return it != outputs_.end() ? it->second : Index::symbol(fmt::format("%{}", n.var.number));
+      }
       return bound_.at(n.var.number);
     case ExprKind::cast: return index(argument(e, 0));
     case ExprKind::primitive: break;

@@ -9,6 +9,7 @@
 #include "ir/graph.h"
 #include "ir/meaning.h"
 #include "prove/algebra.h"
+#include "prove/radix.h"
 
 namespace tessera::prove {
 
@@ -55,11 +56,13 @@ class Composer {
   std::vector<ir::Requirement> requirements_;
 };
 
-/// Lowers expressions. Output variable k is "%k"; `facts` must hold its range.
+/// Lowers expressions. Output variable k is "%k" or as `outputs` says; `facts` must hold the ranges
+/// of `variables` variables from "%0" on.
 class Lowering {
  public:
-  Lowering(Algebra& algebra, Facts facts, int output_rank) : algebra_(algebra), facts_(facts) {
-    for (int k = 0; k < output_rank; ++k) algebra_.fresh_variable();
+  Lowering(Algebra& algebra, Facts facts, int variables, OutputIndices outputs = {})
+      : algebra_(algebra), facts_(facts), outputs_(std::move(outputs)) {
+    for (int k = 0; k < variables; ++k) algebra_.fresh_variable();
   }
   Sum value(ir::Expr e);
   /// Told of every read, with what is known where it happens.
@@ -85,6 +88,7 @@ class Lowering {
 
   Algebra& algebra_;
   Facts facts_;
+  OutputIndices outputs_;
   std::map<uint32_t, Index> bound_;
 };
 

@@ -9,6 +9,7 @@
 #include "ops/registry.h"
 #include "prove/decide.h"
 #include "prove/lower.h"
+#include "rules/bindings.h"
 
 namespace tessera::prove {
 namespace {
@@ -24,37 +25,43 @@ bool follows(const Facts& facts, const Guard& g, const SolverLimits& limits) {
   return facts.implies(g) || can_fail(facts.guards(), g, limits) == Answer::unsatisfiable;
 }
 
-// Whether every element that a node reads exists.
+// Whether every element exists that an output of a node reads.
+std::string illegal_read(const ir::Graph& graph, ir::NodeId id, const ir::Meaning& meaning,
+                         const ir::MeaningOutput& output, const Facts& facts,
+                         const SolverLimits& limits, const std::optional<Mutation>& mutation) {
+  OutputRanges ranges(output.shape);
+  for (;;) {
+    Algebra algebra(Domain::bits);
+    Facts inside = facts;
+    ranges.assume_in(inside);
+    std::string problem;
+    std::vector<Index> places;
+    Lowering lowering(algebra, inside, ranges.variables(), ranges.indices());
+    lowering.on_read = [&](uint32_t input, std::vector<Index> at, const Facts& known) {
+      const ir::Dims& shape = meaning.inputs[input].shape;
+      if (mutation && mutation->node == id && mutation->input == static_cast<int>(input))
+        at[mutation->axis] = at[mutation->axis] + Index(1);
+      for (size_t k = 0; k < at.size() && problem.empty(); ++k)
+        if (!follows(known, {at[k], false}, limits) ||
+            !follows(known, {shape[k] - Index(1) - at[k], false}, limits))
+          problem = fmt::format("{} may read outside of its input {} along axis {}",
+                                graph.node(id).op, input, k);
+      places.insert(places.end(), at.begin(), at.end());
+    };
+    lowering.value(output.body);
+    const auto is_split = [&](const Index& place) { return ranges.split(place, facts); };
+    if (problem.empty() || std::none_of(places.begin(), places.end(), is_split)) return problem;
+  }
+}
+
 std::string illegal_read(const ir::Graph& graph, const Facts& facts, const SolverLimits& limits,
                          const std::optional<Mutation>& mutation) {
   const Composer composer(graph);
-  for (ir::NodeId id = 0; id < graph.node_count(); ++id) {
-    const ir::Meaning* m = composer.meaning(id);
-    if (!m) continue;
-    for (const ir::MeaningOutput& o : m->outputs) {
-      Algebra algebra(Domain::bits);
-      Facts inside = facts;
-      for (size_t k = 0; k < o.shape.size(); ++k) {
-        const Index v = Index::symbol(fmt::format("%{}", k));
-        inside.assume({v, false});
-        inside.assume({o.shape[k] - Index(1) - v, false});
-      }
-      std::string problem;
-      Lowering lowering(algebra, inside, static_cast<int>(o.shape.size()));
-      lowering.on_read = [&](uint32_t input, std::vector<Index> at, const Facts& known) {
-        const ir::Dims& shape = m->inputs[input].shape;
-        if (mutation && mutation->node == id && mutation->input == static_cast<int>(input))
-          at[mutation->axis] = at[mutation->axis] + Index(1);
-        for (size_t k = 0; k < at.size() && problem.empty(); ++k)
-          if (!follows(known, {at[k], false}, limits) ||
-              !follows(known, {shape[k] - Index(1) - at[k], false}, limits))
-            problem = fmt::format("{} may read outside of its input {} along axis {}",
-                                  graph.node(id).op, input, k);
-      };
-      lowering.value(o.body);
-      if (!problem.empty()) return problem;
-    }
-  }
+  for (ir::NodeId id = 0; id < graph.node_count(); ++id)
+    if (const ir::Meaning* m = composer.meaning(id))
+      for (const ir::MeaningOutput& o : m->outputs)
+        if (std::string s = illegal_read(graph, id, *m, o, facts, limits, mutation); !s.empty())
+          return s;
   return {};
 }
 
@@ -145,16 +152,30 @@ class Decider {
     const ir::ValueType &ta = left_.type(a), &tb = right_.type(b);
     if (ta.dtype != tb.dtype || ta.rank() != tb.rank())
       return unknown(fmt::format("types {} and {}", ta.to_string(), tb.to_string()));
-    Facts facts = facts_;
-    for (int axis = 0; axis < ta.rank(); ++axis) {
+    for (int axis = 0; axis < ta.rank(); ++axis)
       if (!follows(facts_, {ta.shape[axis] - tb.shape[axis], true}, options_.limits))
         return unknown(fmt::format("shapes {} and {}", ta.to_string(), tb.to_string()));
-      const Index v = Index::symbol(fmt::format("%{}", axis));
-      facts.assume({v, false});
-      facts.assume({ta.shape[axis] - Index(1) - v, false});
-    }
     ir::ExprPool pool;
     const ir::Expr x = left.compose(a, pool), y = right.compose(b, pool);
+    // Where indices are divided, digits of them first, and all without a solver.
+    OutputRanges ranges(ta.shape);
+    for (;;) {
+      OutputRanges digits = ranges;
+      const Outcome o = equal(x, y, ranges, &digits);
+      const bool more = digits.variables() > ranges.variables();
+      if (o.kind == Outcome::Kind::proved || (!more && ranges.indices().empty())) return o;
+      if (!more) break;
+      ranges = digits;
+    }
+    const Outcome o = equal(x, y, ranges);
+    return o.kind == Outcome::Kind::proved ? o : equal(x, y, OutputRanges(ta.shape));
+  }
+
+  // Splits `digits` where indices are divided; the solver is for later then.
+  Outcome equal(ir::Expr x, ir::Expr y, const OutputRanges& ranges,
+                OutputRanges* digits = nullptr) {
+    Facts facts = facts_;
+    ranges.assume_in(facts);
     Algebra algebra(p_.domain);
     std::vector<Sum> nonnegative;
     int number = 0;
@@ -165,12 +186,12 @@ class Decider {
           algebra.add(parameter(algebra, high), algebra.scale(parameter(algebra, low), -1)));
     if (p_.domain == Domain::reals)
       for (const Sum& s : nonnegative) algebra.assume_nonnegative(s);
-    Lowering one(algebra, facts, ta.rank());
+    Lowering one(algebra, facts, ranges.variables(), ranges.indices());
     const Sum l = one.value(x);
     const std::set<std::string> divisors = take_divisors(algebra, facts);
     const std::set<std::string> demands = algebra.take_demands(facts);
     algebra.end_of_assumptions();
-    Lowering other(algebra, facts, 0);
+    Lowering other(algebra, facts, 0, ranges.indices());
     const Sum r = other.value(y);
     if (p_.domain == Domain::reals && options_.check_legality) {
       if (std::string d = new_divisor(divisors, algebra, facts); !d.empty())
@@ -178,8 +199,11 @@ class Decider {
       if (std::string d = algebra.new_demand(demands, facts); !d.empty())
         return unknown("legality: the right side is not defined everywhere: " + d.substr(0, 200));
     }
-    const Decision decision = decide_zero(algebra, algebra.add(l, algebra.scale(r, -1)), facts,
-                                          nonnegative, options_.limits);
+    const Sum difference = algebra.add(l, algebra.scale(r, -1));
+    if (digits) visit_indices(difference, [&](const Index& e) { digits->split(e, facts); });
+    SolverLimits limits = options_.limits;
+    if (digits && !digits->indices().empty()) limits.steps = 0;
+    const Decision decision = decide_zero(algebra, difference, facts, nonnegative, limits);
     if (decision.kind == Decision::Kind::zero) return {Outcome::Kind::proved, "", decision.how};
     return unknown(decision.how);
   }
@@ -376,6 +400,18 @@ bool unify(Problem& p) {
     if (!value.as_symbol() && !value.constant()) p.sizes.push_back(value);
   }
   return true;
+}
+
+std::string describe(const ir::Graph& left) {
+  std::string text;
+  for (ir::NodeId id : left.inputs())
+    text += (text.empty() ? "" : ", ") + left.node(id).outputs[0].to_string();
+  for (const ir::Node& n : left.nodes())
+    for (const auto& [attr, v] : n.attrs)
+      if (const auto term = rules::to_term_value(v))
+        if (const auto* sizes = std::get_if<std::vector<Index>>(&*term))
+          text += fmt::format(" {}.{}={}", n.op, attr, sym::to_string(*sizes));
+  return text;
 }
 
 Domain domain_of(const ir::Graph& graph, rules::Mode mode) {

@@ -43,6 +43,9 @@ ir::Graph resized(const ir::Graph& graph, const Substitution& sizes,
 /// False if the equations contradict each other.
 bool unify(Problem& problem);
 
+/// For people: the types of the inputs, attributes with sizes.
+std::string describe(const ir::Graph& left);
+
 /// What the numbers of a graph are in a proof of this mode.
 Domain domain_of(const ir::Graph& graph, rules::Mode mode);
 

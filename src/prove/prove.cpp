@@ -74,9 +74,7 @@ Verdict prove_equal(const ir::Graph& left, const ir::Graph& right, const ProveOp
       verdict.reason = "the left side is never legal";
       return verdict;
     }
-    for (ir::NodeId id : problem.left.inputs())
-      problem.description +=
-          (problem.description.empty() ? "" : ", ") + problem.left.node(id).outputs[0].to_string();
+    problem.description = describe(problem.left);
     if (settle(problem, options, verdict)) verdict.kind = Verdict::Kind::proved;
   } catch (const UserError& e) {
     verdict.reason = e.what();

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "prove/algebra.h"
+#include "prove/radix.h"
 
 namespace tessera::prove {
 namespace {
@@ -119,10 +120,14 @@ Sum Algebra::simplified(const Sum& s, const Facts& facts) {
 }
 
 Sum Algebra::simplified_term(Term term, const Facts& facts) {
-  const bool possible = place(term.bound, term.guards, facts, [&](const Substitution& by) {
-    for (Factor& f : term.factors) f.atom = substitute(f.atom, by);
-  });
-  if (!possible) return {};
+  constexpr int most_changes = 12;
+  for (int round = 0; round < most_changes; ++round) {
+    const bool possible = place(term.bound, term.guards, facts, [&](const Substitution& by) {
+      for (Factor& f : term.factors) f.atom = substitute(f.atom, by);
+    });
+    if (!possible) return {};
+    if (!change_radix(term, facts, [&] { return fresh_variable(); })) break;
+  }
   Facts inner = facts;
   for (const Guard& g : term.guards) inner.assume(g);
   Term empty = term;

@@ -141,6 +141,8 @@ Result unit_kernel(const Call& c) {
 
 // The most equal blocks on the diagonal of rows and columns outside of which a constant is zero.
 Result blocks(const Call& c) {
+  if (const Size* assumed = c.value(0) ? c.graph.assumed_blocks(*c.value(0)) : nullptr)
+    return *assumed;
   const auto w = weights(c);
   if (!w) return std::nullopt;
   for (int64_t t = 0; t < w->taps; ++t)  // the corner is off the diagonal of any blocks

@@ -36,6 +36,13 @@ class WorkGraph {
   /// The same with other outputs.
   ir::Graph to_graph(const std::vector<ir::GraphOutput>& outputs) const;
 
+  /// For proofs: what the function `blocks` says of a value that is no constant.
+  void assume_blocks(ir::Value v, sym::Expr count) { blocks_[v] = std::move(count); }
+  const sym::Expr* assumed_blocks(ir::Value v) const {
+    const auto it = blocks_.find(v);
+    return it == blocks_.end() ? nullptr : &it->second;
+  }
+
   // ---- reading
   size_t node_limit() const { return slots_.size(); }  ///< node ids are below this
   bool alive(ir::NodeId id) const { return slots_[id].alive; }
@@ -115,6 +122,7 @@ class WorkGraph {
   std::vector<ir::GraphOutput> results_;
   std::unordered_multimap<uint64_t, ir::NodeId> index_;
   std::vector<ir::NodeId> changed_;
+  std::map<ir::Value, sym::Expr> blocks_;  // assumed
   size_t live_ = 0;
   int merged_ = 0, folded_ = 0;
 };

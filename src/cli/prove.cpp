@@ -66,6 +66,8 @@ void add_prove(CLI::App& rules, Shell& shell) {
   prove.add_flag("--check", request->check, "compare with the certificates, write nothing");
   auto folder = std::make_shared<std::string>();
   prove.add_option("--folder", *folder, "where the rules are (those Tessera was built with)");
+  prove.add_option("--threads", o->threads,
+                   "rules proved at a time (default: the cores this process may use)");
   o->add_output(prove);
   prove.callback([o, request, all, folder, &shell] {
     TESSERA_USER_CHECK(*all != !request->names.empty(), "name rules, or say --all");

@@ -63,6 +63,9 @@ class Algebra {
   /// Over the reals: at least 0 wherever it is defined, as far as its form tells.
   bool is_nonnegative(const Sum& s, const Facts& facts);
 
+  /// Over the reals: a number wherever its steps are defined, not −∞ as an empty maximum is.
+  bool is_finite(const Sum& s, const Facts& facts) const;
+
   /// Over the reals: states that a normal form without bound variables is at least 0. Maxima of
   /// entries that differ by it are decided; forget_sign() takes the last one back.
   void assume_nonnegative(const Sum& s) { signs_.push_back(sign_text(s)); }

@@ -40,6 +40,11 @@ bool keeps_values(DType a, DType b) {
   return is_unsigned_integer(a) == is_unsigned_integer(b) && bit_width(b) >= bit_width(a);
 }
 
+bool is_infinite(const Sum& s) {
+  return s.terms.size() == 1 && s.terms[0].factors.empty() && s.terms[0].bound.empty() &&
+         s.terms[0].guards.empty() && std::isinf(s.terms[0].coefficient);
+}
+
 }  // namespace
 
 bool Lowering::is_index(ir::Expr e) const {
@@ -193,6 +198,10 @@ Sum Lowering::comparison(Prim prim, ir::Expr x, ir::Expr y) {
       default: return complement(call("zero", {algebra_.add(a, algebra_.scale(b, -1))}));
     }
   }
+  const bool equality = prim == Prim::eq || prim == Prim::ne;
+  if (equality && ((is_infinite(a) && algebra_.is_finite(b, facts_)) ||
+                   (is_infinite(b) && algebra_.is_finite(a, facts_))))
+    return algebra_.constant(prim == Prim::ne);
   const Sum d = algebra_.add(b, algebra_.scale(a, -1));
   switch (prim) {
     case Prim::lt: return call("positive", {d});

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the form of a sum tells of its sign over the reals.
 #include <algorithm>
+#include <cmath>
 
 #include "prove/algebra.h"
 
@@ -62,6 +63,21 @@ std::vector<Substitution> alignments(const Entry& e, const Sum& other) {
 }
 
 }  // namespace
+
+bool Algebra::is_finite(const Sum& s, const Facts& facts) const {
+  return std::all_of(s.terms.begin(), s.terms.end(), [&](const Term& t) {
+    Facts inner = facts;
+    for (const Guard& g : t.guards) inner.assume(g);
+    return std::isfinite(t.coefficient) &&
+           std::all_of(t.factors.begin(), t.factors.end(), [&](const Factor& f) {
+             if (f.atom->head != "max") return true;
+             return std::any_of(
+                 f.atom->entries.begin(), f.atom->entries.end(), [&](const Entry& e) {
+                   return has_witness(e.bound, e.guards, inner) && is_finite(e.body, inner);
+                 });
+           });
+  });
+}
 
 // Some entry of the maximum is at least `least`.
 bool Algebra::reaches(const Atom& maximum, const Sum& least, const Facts& facts) {

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// mutate_proofs [FOLDER [INSTANCES]]: the mutation test of the prover over all rules of a folder.
+// mutate_proofs [FOLDER [INSTANCES [RULE…]]]: the mutation test of the prover over the rules of a
+// folder.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <set>
+#include <string>
 
 #include "prove/mutation.h"
 #include "rules/rule_set.h"
@@ -10,8 +14,10 @@
 int main(int argc, char** argv) try {
   using namespace tessera;
   const int instances = argc > 2 ? std::atoi(argv[2]) : 2;
+  const std::set<std::string> names(argv + std::min(argc, 3), argv + argc);
   prove::MutationReport total;
   for (const rules::Rule& rule : rules::read_rules(argc > 1 ? argv[1] : "rules")) {
+    if (!names.empty() && !names.contains(rule.name)) continue;
     const prove::MutationReport r = prove::mutate(rule, instances);
     total.mutants += r.mutants;
     total.detected += r.detected;

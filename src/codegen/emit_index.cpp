@@ -21,6 +21,10 @@ using ops::Interval;
 
 namespace {
 
+// Tensors of which prefetching rows pays: larger than the caches near a core.
+constexpr int64_t far_bytes = 2 << 20;
+constexpr int64_t line_bytes = 64;
+
 bool fits_i32(Interval range) { return range.within(INT32_MIN / 2, INT32_MAX / 2); }
 
 }  // namespace
@@ -213,6 +217,7 @@ Value* Emitter::read(ExprId id, size_t s) {
   Value* address = b_.CreateGEP(type, src_[n.input], offset);
   Value* loaded = nullptr;
   if (is_contiguous) {
+    prefetch_next_row(id, address);
     loaded = active ? b_.CreateMaskedLoad(vector_type, address, align, active, zero)
                     : static_cast<Value*>(b_.CreateAlignedLoad(vector_type, address, align));
   } else {
@@ -220,6 +225,44 @@ Value* Emitter::read(ExprId id, size_t s) {
     loaded = b_.CreateMaskedGather(vector_type, addresses, align, active, active ? zero : nullptr);
   }
   return from_memory(b_, n.type, loaded);
+}
+
+// Of loops over one row the first waits for memory and the last for its stores, while those between
+// compute. So the second asks for what the first will read of the next row, and the first for the
+// places that the last will write.
+void Emitter::prefetch_next_row(ExprId id, Value* address) {
+  const ExprNode& n = nest_.pool.node(id);
+  const auto element = static_cast<int64_t>(size_of(n.type));
+  if (!reuse_.again.contains(id) || nest_.outer.empty() ||
+      *element_count(nest_.inputs[n.input]) * element < far_bytes)
+    return;
+  const VarMask next = VarMask{1} << nest_.outer.back().variable;
+  int64_t stride = 0;
+  for (const auto& [term, coefficient] : nest_.analysis.offset(n, nest_.inputs[n.input]).terms)
+    if (nest_.masks[term] == next) stride = coefficient;
+  if (stride == 0) return;
+  prefetch(b_.CreateGEP(b_.getInt8Ty(), address, integer(stride * element)), nest_.lanes * element,
+           false);
+}
+
+void Emitter::prefetch_own_row(ExprId reduce) {
+  constexpr size_t rows = 1;
+  if (reuse_.first != reduce || nest_.roots.size() != 1 || scopes_.size() != rows + 2) return;
+  const DType type = nest_.pool.node(nest_.roots[0]).type;
+  const auto element = static_cast<int64_t>(size_of(type));
+  if (*element_count(nest_.shape) * element < far_bytes) return;
+  at(scopes_.size() - 1);
+  Value* first = b_.CreateMul(scopes_[rows].counter, integer(nest_.inner->extent));
+  Value* place = b_.CreateAdd(first, scopes_.back().counter);
+  prefetch(b_.CreateGEP(memory_type(b_, type), dst_[0], place), nest_.lanes * element, true);
+}
+
+void Emitter::prefetch(Value* address, int64_t bytes, bool to_write) {
+  for (int64_t at = 0; at < bytes; at += line_bytes) {
+    Value* place = b_.CreateGEP(b_.getInt8Ty(), address, integer(at));
+    b_.CreateIntrinsic(llvm::Intrinsic::prefetch, {place->getType()},
+                       {place, b_.getInt32(to_write ? 1 : 0), b_.getInt32(3), b_.getInt32(1)});
+  }
 }
 
 // Small strides: everything in between is loaded, as far as the tensor goes, and every k-th kept.

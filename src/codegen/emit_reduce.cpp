@@ -85,11 +85,14 @@ void Emitter::reduce_lanes(Reduction& r) {
   Value* limit = value(n.args[0]);
   const auto* known = llvm::dyn_cast<llvm::ConstantInt>(limit);
   const bool has_rest = !known || known->getSExtValue() % nest_.lanes != 0;
+  reducing_.push_back(r.chain.nodes[0]);
   for_lanes(integer(0), limit, variable_bit(n.var), has_rest, [&] {
     r.active = scopes_.back().mask;
+    prefetch_own_row(r.chain.nodes[0]);
     reduce_body(r);
     r.active = nullptr;
   });
+  reducing_.pop_back();
 }
 
 void Emitter::reduce_body(Reduction& r) {
@@ -106,7 +109,7 @@ void Emitter::reduce_body(Reduction& r) {
   Value* before = b_.CreateLoad(type, r.total);
   Value* after = is_product ? b_.CreateIntrinsic(llvm::Intrinsic::fmuladd, {type},
                                                  {x, widened(y, lanes), before})
-                            : emit_primitive(b_, r.combine, r.type, before, x);
+                            : emit_combine(b_, r.combine, r.type, x, before);
   if (r.active) after = b_.CreateSelect(r.active, after, before);
   b_.CreateStore(after, r.total);
   if (!bad) return;

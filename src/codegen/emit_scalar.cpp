@@ -396,12 +396,22 @@ Value* emit_cast(IRBuilderBase& b, DType from, DType to, Value* v, bool is_bound
   return b.CreateIntCast(v, shaped(register_type(b, to, 0), v), is_signed);
 }
 
+// Of x the code generator asks beside the loop's chain whether it is a NaN. Which zero is the
+// larger one no record says.
+Value* emit_combine(IRBuilderBase& b, Prim prim, DType type, Value* x, Value* total) {
+  if (!is_float(type) || (prim != Prim::max && prim != Prim::min))
+    return emit_primitive(b, prim, type, x, total);
+  const ID id = prim == Prim::max ? Intrinsic::maximum : Intrinsic::minimum;
+  Value* v = b.CreateBinaryIntrinsic(id, x, total);
+  llvm::cast<llvm::Instruction>(v)->setHasNoSignedZeros(true);
+  return v;
+}
+
 Value* emit_horizontal(IRBuilderBase& b, Prim prim, DType type, Value* v) {
   for (int n = lanes_of(v); n > 1; n /= 2) {
     std::vector<int> low, high;
     for (int k = 0; k < n / 2; ++k) low.push_back(k), high.push_back(k + n / 2);
-    v = emit_primitive(b, prim, type, b.CreateShuffleVector(v, low),
-                       b.CreateShuffleVector(v, high));
+    v = emit_combine(b, prim, type, b.CreateShuffleVector(v, low), b.CreateShuffleVector(v, high));
   }
   return b.CreateExtractElement(v, uint64_t{0});
 }

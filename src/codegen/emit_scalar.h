@@ -34,6 +34,9 @@ llvm::Value* emit_cast(llvm::IRBuilderBase& b, DType from, DType to, llvm::Value
                        bool is_bounded = false);
 /// Whether minima and maxima with constants keep a float (NaN apart) within the range of i32.
 bool is_bounded(const ir::ExprPool& pool, ir::ExprId id);
+/// One step of a reduction. Of the two operands the total is ready last.
+llvm::Value* emit_combine(llvm::IRBuilderBase& b, ir::Prim prim, DType type, llvm::Value* x,
+                          llvm::Value* total);
 /// The combination of all lanes of `v`.
 llvm::Value* emit_horizontal(llvm::IRBuilderBase& b, ir::Prim prim, DType type, llvm::Value* v);
 

@@ -6,6 +6,8 @@
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/Module.h>
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "codegen/emit_scalar.h"
 
@@ -18,7 +20,7 @@ using ir::Prim;
 using llvm::Value;
 
 Emitter::Emitter(LoopNest& nest, llvm::IRBuilderBase& builder, llvm::Module& module)
-    : nest_(nest), b_(builder), module_(module) {}
+    : nest_(nest), reuse_(find_row_reuse(nest)), b_(builder), module_(module) {}
 
 llvm::IRBuilderBase& Emitter::at(size_t scope) {
   b_.SetInsertPoint(scopes_[scope].block);
@@ -139,11 +141,55 @@ Value* Emitter::value(ExprId id) {
   const bool leaves = leaves_branch(s);
   soft_conditions_ += leaves ? 1 : 0;
   auto hidden = hide_above(s);
-  Value* v = make_value(id, s);
+  Value* v = kept_value(id, s);
+  if (!v) {
+    v = make_value(id, s);
+    keep(id, s, v);
+  }
   restore(s, std::move(hidden));
   soft_conditions_ -= leaves ? 1 : 0;
   scopes_[s].values.emplace(id, v);
   return v;
+}
+
+// What an earlier loop over the row has stored, or null.
+Value* Emitter::kept_value(ExprId id, size_t s) {
+  const auto known = reuse_.kept.find(id);
+  if (known == reuse_.kept.end() || !scopes_[s].lane) return nullptr;
+  const RowReuse::Source& source = known->second;
+  if (!reducing_.empty() && reducing_.back() == source.reduce) return nullptr;
+  value(source.reduce);  // its loop comes before this one
+  const auto kept = kept_.find(source.value);
+  if (kept == kept_.end() || kept->second.reduce != source.reduce || !kept->second.stored)
+    return nullptr;
+  at(s);
+  llvm::Type* type = register_type(b_, nest_.pool.node(id).type, 0);
+  Value* address = b_.CreateGEP(type, kept->second.row, scopes_[s].counter);
+  return b_.CreateAlignedLoad(register_type(b_, nest_.pool.node(id).type, nest_.lanes), address,
+                              llvm::Align(size_of(nest_.pool.node(id).type)));
+}
+
+// Stores what a later loop over the row asks for. The buffer has room for a vector that is not
+// full.
+void Emitter::keep(ExprId id, size_t s, Value* v) {
+  if (reducing_.empty() || !branch_scopes_.empty() || !scopes_[s].lane) return;
+  const auto asks = [&](const auto& entry) {
+    return entry.second.value == id && entry.second.reduce == reducing_.back() &&
+           entry.second.variable == scopes_[s].lane;
+  };
+  const auto found = std::find_if(reuse_.kept.begin(), reuse_.kept.end(), asks);
+  if (found == reuse_.kept.end()) return;
+  llvm::Type* type = register_type(b_, nest_.pool.node(id).type, 0);
+  Kept& kept = kept_[id];
+  if (!kept.row) {
+    b_.SetInsertPoint(cells_, cells_->begin());
+    llvm::AllocaInst* row = b_.CreateAlloca(type, integer(found->second.extent + nest_.lanes));
+    row->setAlignment(llvm::Align(64));
+    kept = {reducing_.back(), row, true};
+  }
+  Value* address = at(s).CreateGEP(type, kept.row, scopes_[s].counter);
+  b_.CreateAlignedStore(widened(v, nest_.lanes), address,
+                        llvm::Align(size_of(nest_.pool.node(id).type)));
 }
 
 Value* Emitter::make_value(ExprId id, size_t s) {

@@ -76,6 +76,8 @@ class Emitter {
   void restore(size_t scope, std::vector<Scope> hidden);
   llvm::Value* value(ExprId id);
   llvm::Value* make_value(ExprId id, size_t scope);
+  llvm::Value* kept_value(ExprId id, size_t scope);
+  void keep(ExprId id, size_t scope, llvm::Value* v);
   llvm::Value* primitive(ExprId id, size_t scope);
   bool is_shared_count(const ir::ExprNode& division) const;
   llvm::Value* reciprocal(ExprId count);
@@ -115,6 +117,9 @@ class Emitter {
   llvm::Value* affine_value(const ops::Affine& affine, size_t scope);
   llvm::Value* compare(const ops::Affine& room, size_t scope);
   llvm::Value* read(ExprId id, size_t scope);
+  void prefetch_next_row(ExprId id, llvm::Value* address);
+  void prefetch_own_row(ExprId reduce);
+  void prefetch(llvm::Value* address, int64_t bytes, bool to_write);
   bool is_strided(const Index& part) const;
   llvm::Value* strided_load(const ir::ExprNode& n, const Index& part, llvm::Value* offset,
                             int64_t size);
@@ -136,7 +141,17 @@ class Emitter {
   void reduce_lanes(Reduction& r);
   void reduce_body(Reduction& r);
 
+  /// A row of values that a reduction's loop stores for later loops.
+  struct Kept {
+    ExprId reduce = 0;
+    llvm::Value* row = nullptr;
+    bool stored = false;
+  };
+
   LoopNest& nest_;
+  RowReuse reuse_;
+  std::map<ExprId, Kept> kept_;   ///< by the earlier loop's node
+  std::vector<ExprId> reducing_;  ///< reductions whose loops over lanes are being emitted
   llvm::IRBuilderBase& b_;
   llvm::Module& module_;
   llvm::Function* function_ = nullptr;

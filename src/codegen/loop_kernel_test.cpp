@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "codegen/kernel_check.h"
+#include "codegen/loop_nest.h"
 #include "codegen/simplify.h"
 #include "ops/registry.h"
 
@@ -239,6 +240,157 @@ TEST(LoopKernel, gives_rows_inside_of_all_windows_code_of_their_own) {
         EXPECT_EQ(check_meaning(meaning, numbers, 5, 32, 3), "")
             << w.size << " " << w.kernel << " " << channels << " " << is_mean;
       }
+}
+
+// Chains of reductions and elementwise steps over the same rows: one kernel that keeps what a
+// later loop asks for again.
+using ir::Expr;
+using Row = std::function<Expr(Expr)>;  ///< an element of the row by its index
+
+struct Chain {
+  explicit Chain(int64_t rows, int64_t extent, DType type = DType::f32) : columns(extent) {
+    meaning.pool = std::make_unique<ir::ExprPool>();
+    meaning.inputs = {{type, {rows, extent}}, {type, {rows, extent}}};
+    row = pool().variable({ir::Var::Kind::output, 0});
+    column = pool().variable({ir::Var::Kind::output, 1});
+  }
+  ir::ExprPool& pool() { return *meaning.pool; }
+  Expr input(uint32_t k, Expr j) {
+    const std::vector<Expr> at{row, j};
+    return pool().read(k, meaning.inputs[k].dtype, at);
+  }
+  Expr reduce(ir::Reduction kind, const Row& body) {
+    const Expr j = pool().fresh_variable();
+    return pool().reduce(kind, j, pool().integer(columns), body(j));
+  }
+  ir::Meaning take(const Row& body) {
+    meaning.outputs.push_back({{meaning.inputs[0].shape[0], columns}, body(column)});
+    return std::move(meaning);
+  }
+
+  ir::Meaning meaning;
+  Expr row, column;
+  int64_t columns;
+};
+
+ir::Meaning softmax(int64_t rows, int64_t columns, DType type = DType::f32) {
+  Chain c(rows, columns, type);
+  const Expr top = c.reduce(ir::Reduction::max, [&](Expr j) { return c.input(0, j); });
+  const Row e = [&](Expr j) { return exp(c.input(0, j) - top); };
+  const Expr sum = c.reduce(ir::Reduction::sum, e);
+  return c.take([&](Expr j) { return e(j) / sum; });
+}
+
+RowReuse reuse_of(const ir::Meaning& meaning) {
+  LoopNest nest(meaning, 16);
+  return find_row_reuse(nest);
+}
+
+// The exponential is kept and x is read a second time; a row that fits no buffer is computed
+// again.
+TEST(RowReuse, keeps_the_exponentials_of_a_softmax) {
+  const RowReuse found = reuse_of(softmax(7, 1000));
+  EXPECT_EQ(found.kept.size(), 1U);
+  EXPECT_EQ(found.again.size(), 1U);
+  EXPECT_TRUE(found.first.has_value());
+  EXPECT_TRUE(reuse_of(softmax(2, 40000)).kept.empty());
+}
+
+TEST(RowReuse, computes_softmax_of_any_size_and_type) {
+  for (const int64_t columns : {1, 2, 5, 16, 31, 33, 64, 100, 257})
+    for (const Numbers numbers : {Numbers::usual, Numbers::unusual}) {
+      SCOPED_TRACE(columns);
+      EXPECT_EQ(check_meaning(softmax(3, columns), numbers, 1, 64, 2), "");
+    }
+  for (const DType type : {DType::f64, DType::f16, DType::bf16})
+    EXPECT_EQ(check_meaning(softmax(5, 77, type), Numbers::usual, 2, 64, 3), "");
+  EXPECT_EQ(check_meaning(softmax(0, 77), Numbers::usual, 2, 64, 3), "");
+}
+
+// The tree walker would compute each sum again for each element.
+Tensor softmax_of(const Tensor& x) {
+  Tensor result(DType::f64, x.shape());
+  const int64_t columns = x.shape()[1];
+  for (int64_t row = 0; row < x.shape()[0]; ++row) {
+    double top = -std::numeric_limits<double>::infinity(), sum = 0;
+    const auto at = [&](int64_t j) { return x.float_at(row * columns + j); };
+    for (int64_t j = 0; j < columns; ++j)
+      if (std::isnan(at(j)) || at(j) > top) top = at(j);
+    for (int64_t j = 0; j < columns; ++j) sum += std::exp(at(j) - top);
+    for (int64_t j = 0; j < columns; ++j)
+      result.set_float(row * columns + j, std::exp(at(j) - top) / sum);
+  }
+  return result;
+}
+
+// Rows of −∞ and of NaN, and tensors so large that rows are prefetched or fit no buffer.
+TEST(RowReuse, computes_large_rows_and_what_is_no_number) {
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+  for (const int64_t columns : {1000, 1024, 40000}) {
+    const ir::Meaning meaning = softmax(1'000'000 / columns, columns);
+    Rng rng(3);
+    std::vector<Tensor> inputs;
+    for (const ir::ValueType& type : meaning.inputs)
+      inputs.push_back(random_tensor(type, Numbers::usual, rng));
+    for (int64_t j = 0; j < columns; ++j) {
+      inputs[0].set_float(j, -infinity);
+      inputs[0].set_float(2 * columns + j, nan);
+    }
+    inputs[0].set_float(3 * columns + columns - 1, nan);
+    inputs[0].set_float(4 * columns + 500, infinity);
+    inputs[0].set_float(5 * columns + 1, -infinity);
+    Jit jit({.threads = 1});
+    const ir::Meaning* one[] = {&meaning};
+    const Tensor found = run_kernel(jit.compile(one)[0], meaning, inputs, 3)[0];
+    EXPECT_EQ(difference(softmax_of(inputs[0]), found, 64), "");
+    EXPECT_TRUE(std::isnan(found.float_at(5)));
+    EXPECT_EQ(found.float_at(5 * columns + 1), 0);
+  }
+}
+
+// Random chains: each element is made of the inputs, of elements before it and of their
+// reductions, so that loops share values in many ways.
+ir::Meaning random_chain(uint64_t seed) {
+  Rng rng(seed);
+  constexpr int64_t extents[] = {1, 3, 15, 16, 17, 33, 64, 100, 257};
+  Chain c(rng.integer(1, 4), extents[rng.integer(0, 8)]);
+  std::vector<Row> rows{[&c](Expr j) { return c.input(0, j); },
+                        [&c](Expr j) { return c.input(1, j); }};
+  std::vector<Expr> sums;
+  const auto any_row = [&] { return rows[rng.integer(0, static_cast<int64_t>(rows.size()) - 1)]; };
+  for (int64_t step = rng.integer(2, 6); step-- > 0;) {
+    const Row a = any_row(), b = any_row();
+    const Expr sum = sums.empty() ? c.pool().real(0.5, DType::f32)
+                                  : sums[rng.integer(0, static_cast<int64_t>(sums.size()) - 1)];
+    switch (rng.integer(0, 6)) {
+      case 0: rows.emplace_back([=](Expr j) { return tanh(a(j) - sum); }); break;
+      case 1: rows.emplace_back([=](Expr j) { return a(j) / (abs(sum) + 1); }); break;
+      case 2: rows.emplace_back([=](Expr j) { return select(b(j) < sum, erf(a(j)), b(j)); }); break;
+      case 3: rows.emplace_back([=](Expr j) { return exp(min(a(j) * sum, 2)) + b(j); }); break;
+      case 4: rows.emplace_back([=](Expr j) { return tanh(a(j)) * tanh(b(j)); }); break;
+      default: {
+        const ir::Reduction kinds[] = {ir::Reduction::sum, ir::Reduction::max, ir::Reduction::min};
+        sums.push_back(c.reduce(kinds[rng.integer(0, 2)], [&](Expr j) {
+          return tanh(a(j)) / static_cast<double>(c.columns);
+        }));
+        rows.push_back([a, s = sums.back()](Expr j) { return tanh(a(j)) + s; });
+      }
+    }
+  }
+  const Row last = rows.back(), other = any_row();
+  return c.take([&](Expr j) { return last(j) + other(j); });
+}
+
+TEST(RowReuse, computes_random_chains) {
+  size_t kept = 0;
+  for (uint64_t seed = 1; seed <= 80; ++seed) {
+    const ir::Meaning meaning = random_chain(seed);
+    kept += reuse_of(meaning).kept.size();
+    const Numbers numbers = seed % 3 == 0 ? Numbers::unusual : Numbers::usual;
+    EXPECT_EQ(check_meaning(meaning, numbers, seed, 400, 2), "") << "seed " << seed;
+  }
+  EXPECT_GT(kept, 25U);
 }
 
 }  // namespace

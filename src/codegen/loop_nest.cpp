@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Chooses the loop nest from the strides of reads.
+// Chooses the loop nest from the strides of reads, and finds what loops over a row share.
 #include "codegen/loop_nest.h"
 
 #include <algorithm>
 
 #include "base/check.h"
+#include "ops/counts.h"
 
 namespace tessera::codegen {
 
@@ -317,5 +318,141 @@ void LoopNest::group_rows(int f32_lanes) {
   group = std::min<int64_t>(16, outer.back().extent);
   if (transposes) lanes = f32_lanes;
 }
+
+namespace {
+
+// A buffer that stays in the second-level cache and on any thread's stack.
+constexpr int64_t most_bytes = 128 << 10, most_in_all = 256 << 10;
+
+// A store and a load cost about as much as a few operations.
+bool is_expensive(const ExprNode& n) {
+  return n.kind == ExprKind::primitive && is_float(n.type) &&
+         (ops::is_transcendental(n.prim) || n.prim == Prim::div || n.prim == Prim::sqrt ||
+          n.prim == Prim::fmod);
+}
+
+// Compares the bodies of the loops over one row: equal but for the variable of the row.
+class ReuseFinder {
+ public:
+  explicit ReuseFinder(LoopNest& nest) : nest_(nest), pool_(nest.pool) {}
+
+  RowReuse run() {
+    if (nest_.group > 1 || nest_.interleaved) return {};
+    for (const NestAxis& axis : nest_.outer) outer_ |= VarMask{1} << axis.variable;
+    find_loops();
+    // Ids grow from operands to results, so no reduction depends on one of a larger id.
+    for (size_t k = 1; k < loops_.size(); ++k) search(loops_[k], k);
+    const auto& last = nest_.inner;
+    if (last && nest_.tile == last->extent && nest_.shape[last->variable] == last->extent)
+      for (ExprId root : nest_.roots)
+        search({0, root, {ir::Var::Kind::output, last->variable}, last->extent}, loops_.size());
+    if (last && !loops_.empty() && loops_[0].extent == last->extent)
+      found_.first = loops_[0].reduce;
+    return std::move(found_);
+  }
+
+ private:
+  // The loop of a reduction over lanes, once for each row.
+  struct Loop {
+    ExprId reduce = 0, body = 0;
+    ir::Var variable;
+    int64_t extent = 0;
+  };
+
+  void find_loops() {
+    std::set<ExprId> inside;  // of a chain that begins further out
+    for (auto id = static_cast<ExprId>(nest_.masks.size()); id-- > 0;) {
+      const ExprNode& n = pool_.node(id);
+      if (!nest_.analysis.is_used(id) || n.kind != ExprKind::reduce || inside.contains(id))
+        continue;
+      const LoopNest::Chain chain = nest_.chain(id);
+      inside.insert(chain.nodes.begin() + 1, chain.nodes.end());
+      const ExprNode& extent = pool_.node(n.args[0]);
+      if (chain.nodes.size() > 1 || (nest_.masks[id] & ~outer_) || nest_.tainted[id] ||
+          extent.kind != ExprKind::constant || nest_.lane_variable(chain) != 0)
+        continue;
+      loops_.insert(loops_.begin(), {id, n.args[1], n.var, extent.bits});
+    }
+  }
+
+  // What `later` computes or reads as one of the first `count` loops did.
+  void search(const Loop& later, size_t count) {
+    std::set<ExprId> seen;
+    const VarMask own = variable_bit(later.variable);
+    const auto visit = [&](auto&& self, ExprId id) -> void {
+      const ExprNode& n = pool_.node(id);
+      if (!(nest_.masks[id] & own) || n.kind == ExprKind::reduce || !seen.insert(id).second) return;
+      const bool is_read = n.kind == ExprKind::read;
+      const bool is_candidate = !nest_.tainted[id] && !(nest_.masks[id] & ~(outer_ | own));
+      for (size_t k = 0; is_candidate && (is_read || is_expensive(n)) && k < count; ++k) {
+        if (loops_[k].extent != later.extent) continue;
+        if (is_read) {
+          if (find(id, later, loops_[k])) found_.again.insert(id);
+        } else if (keep(id, later, loops_[k])) {
+          return;
+        }
+      }
+      if (n.type == DType::i64) return;
+      for (ExprId a : n.args) self(self, a);
+    };
+    visit(visit, later.body);
+  }
+
+  bool keep(ExprId id, const Loop& later, const Loop& earlier) {
+    const auto value = find(id, later, earlier);
+    if (!value) return false;
+    const auto bytes = static_cast<int64_t>(size_of(pool_.node(id).type)) * earlier.extent;
+    const bool is_known = kept_values_.contains(*value);
+    if (bytes > most_bytes || (!is_known && total_ + bytes > most_in_all)) return false;
+    if (!is_known) total_ += bytes;
+    kept_values_.insert(*value);
+    const VarMask bit = variable_bit(earlier.variable);
+    found_.kept.emplace(id, RowReuse::Source{earlier.reduce, *value, bit, earlier.extent});
+    return true;
+  }
+
+  // The node of `earlier` that is `id` of `later`.
+  std::optional<ExprId> find(ExprId id, const Loop& later, const Loop& earlier) {
+    std::set<ExprId> seen;
+    std::optional<ExprId> result;
+    const auto visit = [&](auto&& self, ExprId at) -> void {
+      const ExprNode& n = pool_.node(at);
+      if (result || !(nest_.masks[at] & variable_bit(earlier.variable)) || !seen.insert(at).second)
+        return;
+      if (same(id, at, later.variable, earlier.variable)) result = at;
+      if (n.kind == ExprKind::reduce) return;
+      for (ExprId a : n.args) self(self, a);
+    };
+    visit(visit, earlier.body);
+    return result;
+  }
+
+  // Whether `a` with variable `of_a` is `b` with `of_b`.
+  bool same(ExprId a, ExprId b, ir::Var of_a, ir::Var of_b) const {
+    const bool varies = (nest_.masks[a] & variable_bit(of_a)) != 0;
+    if (!varies) return a == b;
+    const ExprNode &x = pool_.node(a), &y = pool_.node(b);
+    if (x.kind != y.kind || x.type != y.type || x.kind == ExprKind::reduce) return false;
+    if (x.kind == ExprKind::variable) return x.var == of_a && y.var == of_b;
+    if (x.prim != y.prim || x.input != y.input || x.bits != y.bits ||
+        x.args.size() != y.args.size())
+      return false;
+    for (size_t k = 0; k < x.args.size(); ++k)
+      if (!same(x.args[k], y.args[k], of_a, of_b)) return false;
+    return true;
+  }
+
+  LoopNest& nest_;
+  const ir::ExprPool& pool_;
+  VarMask outer_ = 0;
+  std::vector<Loop> loops_;  ///< by id
+  std::set<ExprId> kept_values_;
+  int64_t total_ = 0;
+  RowReuse found_;
+};
+
+}  // namespace
+
+RowReuse find_row_reuse(LoopNest& nest) { return ReuseFinder(nest).run(); }
 
 }  // namespace tessera::codegen

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 #include <span>
 #include <vector>
@@ -74,5 +75,29 @@ struct LoopNest {
   std::set<ir::ExprId> visited_;
   std::vector<ops::Affine> uses_;
 };
+
+/// What a later loop over a row would do again. A chain of reductions and elementwise steps over
+/// the same rows (softmax, normalizations, a variance around a mean) is one kernel with a loop for
+/// each reduction: an expensive value that an earlier loop has computed for the same place of the
+/// row is kept in a buffer that stays in the first caches, and what both loops read is near the
+/// second time.
+struct RowReuse {
+  /// `value` as the loop of `reduce` computes it, lane by lane along `variable`.
+  struct Source {
+    ir::ExprId reduce = 0, value = 0;
+    VarMask variable = 0;
+    int64_t extent = 0;
+  };
+  /// By node of a later loop over lanes: the same value in an earlier one. The later loop's lanes
+  /// run along the node's only variable of the row.
+  std::map<ir::ExprId, Source> kept;
+  /// Reads whose element an earlier loop over the row has read.
+  std::set<ir::ExprId> again;
+  /// The reduction whose loop is the first over the row, when the last one writes as many elements.
+  std::optional<ir::ExprId> first;
+};
+
+/// REQUIRES: a nest whose axes are chosen. All buffers together take at most 256 KiB.
+RowReuse find_row_reuse(LoopNest& nest);
 
 }  // namespace tessera::codegen

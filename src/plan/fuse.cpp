@@ -32,13 +32,17 @@ class Fusion {
   }
 
   // Elementwise producers first: what is left of a normalization then are its reductions and one
-  // elementwise step, into which a reduction goes if it is computed there no more often.
+  // elementwise step, into which a reduction goes if it is computed there no more often. A
+  // reduction that several steps read, which then become one, is tried again.
   void run() {
     predict_orders(d_);
-    for (const bool reductions : {false, true})
+    for (size_t k = 0; k < d_.steps.size(); ++k)
+      if (is_loops(k) && !has_reduction(d_.steps[k].meaning.outputs[0].body)) fuse(k);
+    for (bool again = true; again;) {
+      again = false;
       for (size_t k = 0; k < d_.steps.size(); ++k)
-        if (is_loops(k) && (reductions || !has_reduction(d_.steps[k].meaning.outputs[0].body)))
-          fuse(k);
+        if (is_loops(k)) again = fuse(k) || again;
+    }
   }
 
  private:
@@ -75,18 +79,21 @@ class Fusion {
     for (size_t user : users) inline_producer(d_, d_.steps[user], d_.steps[k]);
     stale_ = true;
     d_.steps[k].dead = consumers(d_.steps[k].dst[0]).empty();
+    stale_ = true;  // what a dead step reads has a consumer less
   }
 
-  void fuse(size_t k) {
+  // Whether the step is gone.
+  bool fuse(size_t k) {
     const Step& p = d_.steps[k];
     std::vector<size_t> all = consumers(p.dst[0]), users;
     for (size_t user : all)
       if (is_loops(user) && fits(p, d_.steps[user])) users.push_back(user);
-    if (users.empty()) return;
+    if (users.empty()) return false;
     // A body that only reads elsewhere costs nothing where it is read, and hides what it reads.
     const bool moves = p.meaning.outputs[0].body.node().kind == ir::ExprKind::read;
-    if (moves) return absorb(k, users);
-    if (users.size() == all.size() && pays(p, users)) absorb(k, users);
+    if (!moves && (users.size() < all.size() || !pays(p, users))) return false;
+    absorb(k, users);
+    return d_.steps[k].dead;
   }
 
   // Compares the time of the producer and of what its consumers read of it with the time that its

@@ -109,8 +109,25 @@ class UseCounter {
     return count;
   }
 
-  // A node is visited once per chain of enclosing loops.
+  // Loops around the node that it depends on, with those around them: outside the others it is
+  // computed once for all of their iterations.
+  size_t depth(ExprId id) {
+    const Dependence& of = dependence(id);
+    size_t k = loops_.size();
+    while (k > 0 && !of.bound.contains(loops_[k - 1].number)) --k;
+    return k;
+  }
+
+  // A node is visited once per chain of loops that it depends on.
   void visit(ExprId id) {
+    const size_t around = depth(id);
+    std::vector<Loop> inner(loops_.begin() + static_cast<long>(around), loops_.end());
+    loops_.resize(around);
+    visit_here(id);
+    loops_.insert(loops_.end(), inner.begin(), inner.end());
+  }
+
+  void visit_here(ExprId id) {
     std::vector<uint32_t> context;
     for (const Loop& l : loops_) context.push_back(l.number);
     if (!seen_.emplace(id, context).second) return;

@@ -104,6 +104,34 @@ TEST(ReducedPrecision, multiplies_sizes_that_are_multiples_of_nothing) {
       "output y = transpose(x, perm=[1, 0]) @ w\n");
 }
 
+// The second operand is packed when the kernel runs: by rows of a matrix, or of its transpose.
+TEST(ReducedPrecision, multiplies_activations) {
+  REQUIRE_PAIRS();
+  const auto batched = [](int64_t batch, int64_t m, int64_t k, int64_t n) {
+    return fmt::format("input x: f32[{0}, {1}, {2}]\ninput w: f32[{0}, {2}, {3}]\n", batch, m, k,
+                       n);
+  };
+  const int64_t sizes[][4] = {{1, 2, 3, 17},   {3, 19, 37, 45},  {12, 197, 64, 197},
+                              {2, 33, 97, 16}, {1, 131, 77, 53}, {2, 5, 300, 130}};
+  for (const auto& [batch, m, k, n] : sizes) {
+    const std::string by_rows = batched(batch, m, k, n);
+    expect_close(by_rows + "output y = x @ w\n");
+    expect_close(by_rows + "output y = x @ w * 0.125\n", true, Numbers::unusual);
+    expect_close(
+        fmt::format("input x: f32[{0}, {1}, {2}]\ninput w: f32[{0}, {3}, {2}]\n"
+                    "output y = x @ transpose(w, perm=[0, 2, 1])\n",
+                    batch, m, k, n));
+  }
+  // Heads side by side in each row.
+  expect_close(
+      "input q: f32[1, 40, 192]\ninput k: f32[1, 40, 192]\n"
+      "h = transpose(reshape(q, shape=[1, 40, 3, 64]), perm=[0, 2, 1, 3])\n"
+      "g = transpose(reshape(k, shape=[1, 40, 3, 64]), perm=[0, 2, 3, 1])\n"
+      "output y = (h @ g) * 0.125\n");
+  expect_close("input x: f32[2, 0, 5]\ninput w: f32[2, 5, 33]\noutput y = x @ w\n", false);
+  expect_close("input x: f32[2, 5, 0]\ninput w: f32[2, 0, 33]\noutput y = x @ w\n", false);
+}
+
 // Many rows and few weights: rows are rounded block by block.
 TEST(ReducedPrecision, rounds_rows_in_blocks) {
   REQUIRE_PAIRS();

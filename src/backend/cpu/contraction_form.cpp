@@ -107,7 +107,7 @@ bool fits(const Contraction& c) {
 
 }  // namespace
 
-std::optional<ContractionForm> contraction_form(const LibraryRequest& r) {
+std::optional<ContractionForm> contraction_form(const LibraryRequest& r, bool are_packed) {
   if (r.op != "matmul" && r.op != "conv") return std::nullopt;
   const ir::Meaning meaning = meaning_of(r);
   std::vector<View> views;
@@ -121,12 +121,13 @@ std::optional<ContractionForm> contraction_form(const LibraryRequest& r) {
   } catch (const UserError&) {
     return std::nullopt;  // what tiles do not express is left to others
   }
-  const auto found = codegen::contraction_of(program, views, r.constants[1] ? 1U : tile::none,
+  are_packed = are_packed || r.constants[1];
+  const auto found = codegen::contraction_of(program, views, are_packed ? 1U : tile::none,
                                              codegen::Products::sums_and_single);
   if (!found || found->a != 0 || found->b != 1) return std::nullopt;
   ContractionForm form{found->contraction, {}};
   for (uint32_t param : found->operands) form.operands.push_back(source_of[param]);
-  form.contraction.packed = r.constants[1] != nullptr;
+  form.contraction.packed = are_packed;
   if (!fits(form.contraction)) return std::nullopt;
   join_axes(form.contraction);
   return form;

@@ -18,8 +18,10 @@ struct ContractionForm {
 };
 
 /// Of a `matmul` or `conv` (channels last), by way of the tile program that its meaning is lowered
-/// to. Nothing for other operators and where a stride does not fit (see Contraction).
-std::optional<ContractionForm> contraction_form(const codegen::LibraryRequest& request);
+/// to. Nothing for other operators and where a stride does not fit (see Contraction). Constant
+/// weights will be packed; other second operands when they `are_packed`.
+std::optional<ContractionForm> contraction_form(const codegen::LibraryRequest& request,
+                                                bool are_packed = false);
 
 /// The request's own tile program (LibraryRequest::kernel) as a contraction, if it is one, and the
 /// register block that its schedule asks for (or none of it).

@@ -7,6 +7,7 @@
 #include <exception>
 #include <mutex>
 
+#include "backend/cpu/activation_pairs.h"
 #include "backend/cpu/aligned_buffer.h"
 #include "backend/cpu/contraction_form.h"
 #include "backend/cpu/pair_kernel.h"
@@ -185,6 +186,9 @@ void ContractionKernels::pack_all() {
 
 std::shared_ptr<const runtime::Kernel> ContractionKernels::make(const LibraryRequest& r,
                                                                 bool only) {
+  if (r.precision == codegen::Precision::bf16 && !r.constants[1])
+    return make_activation_pairs(
+        r, {unit_, jit_, [&](const auto& key, auto k) { return compile(key, std::move(k)); }, {}});
   std::optional<ContractionForm> form = contraction_form(r);
   if (!form || form->contraction.reduction() == 0) return nullptr;
   if (form->operands.size() > most_operands) return nullptr;

@@ -21,7 +21,9 @@ int main(int argc, char** argv) try {
   int count = 0, wrong = 0, few = 0;
   int64_t instances = 0;
   for (const rules::Rule& rule : rules.rules()) {
-    if (!names.empty() && !names.contains(rule.name)) continue;
+    std::string name = rule.name;
+    if (name.ends_with("-reversed")) name.resize(name.size() - 9);
+    if (!names.empty() && !names.contains(name)) continue;
     const corpus::SoundnessReport r = corpus::check_soundness(rule, options);
     ++count;
     instances += r.instances;
@@ -33,8 +35,6 @@ int main(int argc, char** argv) try {
       ++few;
       std::printf("few instances: %s: %d\n", rule.name.c_str(), r.instances);
     }
-    std::string name = rule.name;
-    if (name.ends_with("-reversed")) name.resize(name.size() - 9);
     for (const ConditionReport& c : r.conditions) {
       const auto [it, added] = conditions.try_emplace({name, c.text}, c);
       // A condition of both directions is needed if one of them needs it.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Walks through all answers to a series of questions.
 #pragma once
 
 #include <algorithm>

@@ -4,10 +4,12 @@
 
 #include <string>
 
-#include "prove/algebra.h"
+#include "algebra/algebra.h"
 #include "prove/solver.h"
 
 namespace tessera::prove {
+
+using namespace algebra;  // proofs are written in its terms
 
 struct Decision {
   enum class Kind : uint8_t {

@@ -4,10 +4,12 @@
 
 #include <functional>
 
+#include "algebra/facts.h"
 #include "ops/builder.h"
-#include "prove/facts.h"
 
 namespace tessera::prove {
+
+using namespace algebra;  // proofs are written in its terms
 
 /// Sizes by name, as far as they are known already.
 using Naming = std::function<Index(const std::string&)>;

@@ -6,12 +6,14 @@
 #include <optional>
 #include <vector>
 
+#include "algebra/algebra.h"
+#include "algebra/radix.h"
 #include "ir/graph.h"
 #include "ir/meaning.h"
-#include "prove/algebra.h"
-#include "prove/radix.h"
 
 namespace tessera::prove {
+
+using namespace algebra;  // proofs are written in its terms
 
 /// The graph with every decomposition spelled out, so that each node has a meaning.
 ir::Graph expanded(const ir::Graph& graph);

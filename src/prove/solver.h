@@ -6,9 +6,11 @@
 #include <utility>
 #include <vector>
 
-#include "prove/term.h"
+#include "algebra/term.h"
 
 namespace tessera::prove {
+
+using namespace algebra;  // proofs are written in its terms
 
 enum class Answer : uint8_t { unsatisfiable, satisfiable, unknown };
 

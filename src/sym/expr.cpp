@@ -115,8 +115,19 @@ Expr Expr::operator+(const Expr& o) const {
   return r;
 }
 
-Expr Expr::operator-() const { return *this * Expr(-1); }
-Expr Expr::operator-(const Expr& o) const { return *this + (-o); }
+Expr Expr::operator-() const {
+  Expr r = *this;
+  r.constant_ = checked_mul(constant_, -1);
+  for (Term& t : r.terms_) t.coefficient = checked_mul(t.coefficient, -1);
+  return r;
+}
+
+Expr Expr::operator-(const Expr& o) const {
+  Expr r = *this;
+  r.constant_ = checked_add(r.constant_, checked_mul(o.constant_, -1));
+  for (const Term& t : o.terms_) r.add_term({checked_mul(t.coefficient, -1), t.factors});
+  return r;
+}
 
 Expr Expr::operator*(const Expr& o) const {
   Expr r(checked_mul(constant_, o.constant_));

@@ -8,10 +8,10 @@
 #include <cmath>
 #include <numeric>
 
+#include "algebra/algebra.h"
 #include "base/check.h"
-#include "prove/algebra.h"
 
-namespace tessera::prove {
+namespace tessera::algebra {
 namespace {
 
 constexpr size_t most_opened = 64;  // entries that a maximum gets from maxima inside of sums
@@ -298,7 +298,7 @@ std::optional<Algebra::Inverted> Algebra::inverted(const Term& t) {
   }
   if (std::abs(t.coefficient) != 1) return std::nullopt;
   const auto bare = [&](const Atom& a, int power) {
-    return a.head == "paren" && power > 0 ? prove::Algebra::power(a.entries[0].body, power)
+    return a.head == "paren" && power > 0 ? algebra::Algebra::power(a.entries[0].body, power)
                                           : of_atom(a, power);
   };
   const Factor& first = t.factors[0];
@@ -346,7 +346,7 @@ std::optional<Sum> Algebra::monotone_out(const std::vector<Entry>& entries, cons
     for (Entry& e : inside) e.body = scale(e.body, -1);
   Sum argument = rebuilt_set("max", inside, facts);
   if (!rising) argument = scale(argument, -1);
-  if (power > 1) return scale(prove::Algebra::power(argument, power), sign);
+  if (power > 1) return scale(algebra::Algebra::power(argument, power), sign);
   if (power < 0) return scale(inverse(argument, facts), sign);
   return scale(function(head, std::array{argument}, facts), sign);
 }
@@ -377,4 +377,4 @@ std::optional<Sum> Algebra::minimum_out(const std::vector<Entry>& entries, const
   return std::nullopt;
 }
 
-}  // namespace tessera::prove
+}  // namespace tessera::algebra

@@ -3,11 +3,11 @@
 // bound variables that an equation fixes are replaced, sums that count are multiplied out.
 #include <algorithm>
 
+#include "algebra/algebra.h"
+#include "algebra/radix.h"
 #include "base/check.h"
-#include "prove/algebra.h"
-#include "prove/radix.h"
 
-namespace tessera::prove {
+namespace tessera::algebra {
 namespace {
 
 bool contains(const std::vector<std::string>& all, const std::string& v) {
@@ -205,4 +205,4 @@ Sum Algebra::rebuilt(const Factor& factor, const Facts& facts) {
   return raised(function(a.head, args, facts));
 }
 
-}  // namespace tessera::prove
+}  // namespace tessera::algebra

@@ -14,9 +14,9 @@
 #include <string>
 #include <vector>
 
-#include "prove/facts.h"
+#include "algebra/facts.h"
 
-namespace tessera::prove {
+namespace tessera::algebra {
 
 /// What numbers are while a proof is made.
 enum class Domain : uint8_t {
@@ -87,4 +87,4 @@ std::shared_ptr<const Atom> substitute(const std::shared_ptr<const Atom>& a,
                                        const Substitution& by);
 std::vector<Guard> substitute(const std::vector<Guard>& guards, const Substitution& by);
 
-}  // namespace tessera::prove
+}  // namespace tessera::algebra

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Canonical text and substitution of normal forms.
-#include "prove/term.h"
+#include "algebra/term.h"
 
 #include <algorithm>
 
 #include "base/check.h"
 
-namespace tessera::prove {
+namespace tessera::algebra {
 namespace {
 
 constexpr size_t most_orders = 24;  // of bound variables that look alike
@@ -240,4 +240,4 @@ Sum substitute(const Sum& sum, const Substitution& by) {
   return s;
 }
 
-}  // namespace tessera::prove
+}  // namespace tessera::algebra

@@ -13,7 +13,7 @@
 
 #include "sym/expr.h"
 
-namespace tessera::prove {
+namespace tessera::algebra {
 
 using Index = sym::Expr;
 using Substitution = std::map<std::string, Index>;
@@ -63,4 +63,4 @@ class Facts {
 bool has_witness(const std::vector<std::string>& variables, const std::vector<Guard>& guards,
                  const Facts& facts);
 
-}  // namespace tessera::prove
+}  // namespace tessera::algebra

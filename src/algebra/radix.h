@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "prove/term.h"
+#include "algebra/term.h"
 
-namespace tessera::prove {
+namespace tessera::algebra {
 
 /// ⌊v / base⌋ or v mod base occurs, v runs over [0, base · count).
 struct Division {
@@ -49,4 +49,4 @@ class OutputRanges {
   int next_ = 0;
 };
 
-}  // namespace tessera::prove
+}  // namespace tessera::algebra

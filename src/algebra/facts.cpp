@@ -2,11 +2,11 @@
 // Bounds of polynomials: an index variable is replaced by the bound that makes the expression
 // smallest, innermost first; what is left is a polynomial in sizes, and n = 1 + n' shows its sign
 // where all coefficients agree.
-#include "prove/facts.h"
+#include "algebra/facts.h"
 
 #include <algorithm>
 
-namespace tessera::prove {
+namespace tessera::algebra {
 namespace {
 
 constexpr int search_depth = 10, search_budget = 100;
@@ -20,6 +20,18 @@ Index atom_value(const sym::Atom& atom) {
     case sym::AtomKind::maximum: return sym::max(atom.args[0], atom.args[1]);
   }
   return 0;
+}
+
+// Calls `visit` with the names of symbols, inside of operations too, until it returns true.
+template <class Visit>
+bool any_symbol(const Index& e, const Visit& visit) {
+  for (const sym::Term& t : e.terms())
+    for (const sym::Atom& f : t.factors) {
+      if (f.kind == sym::AtomKind::symbol ? visit(f.name) : false) return true;
+      for (const Index& a : f.args)
+        if (any_symbol(a, visit)) return true;
+    }
+  return false;
 }
 
 int number_of(const std::string& variable) { return std::atoi(variable.c_str() + 1); }
@@ -46,14 +58,19 @@ bool has_operation(const Index& e) {
 
 // All coefficients are nonnegative after n = 1 + n' for every size.
 bool is_never_negative(const Index& e) {
-  if (has_operation(e)) return false;
-  std::map<std::string, Index> names;
-  e.collect_symbols(names);
-  std::map<std::string, Index> shifted;
-  for (const auto& [name, value] : names) {
-    if (is_variable(name)) return false;
-    shifted.emplace(name, value + Index(1));
+  if (has_operation(e) || any_symbol(e, is_variable)) return false;
+  int64_t at_ones = e.constant_part();
+  bool all_positive = true;
+  for (const sym::Term& t : e.terms()) {
+    if (__builtin_add_overflow(at_ones, t.coefficient, &at_ones)) return false;
+    all_positive &= t.coefficient >= 0;
   }
+  if (at_ones < 0 || all_positive) return at_ones >= 0;
+  std::map<std::string, Index> shifted;
+  any_symbol(e, [&](const std::string& name) {
+    if (!shifted.contains(name)) shifted.emplace(name, Index::symbol(name) + Index(1));
+    return false;
+  });
   const Index moved = e.substitute(shifted);
   return moved.constant_part() >= 0 &&
          std::all_of(moved.terms().begin(), moved.terms().end(),
@@ -67,18 +84,16 @@ Index term_value(const sym::Term& term) {
 }
 
 std::set<std::string> variables_of(const Index& e) {
-  std::map<std::string, Index> names;
-  e.collect_symbols(names);
   std::set<std::string> found;
-  for (const auto& [name, value] : names)
+  any_symbol(e, [&](const std::string& name) {
     if (is_variable(name)) found.insert(name);
+    return false;
+  });
   return found;
 }
 
 bool mentions(const Index& e, const std::string& variable) {
-  std::map<std::string, Index> names;
-  e.collect_symbols(names);
-  return names.contains(variable);
+  return any_symbol(e, [&](const std::string& name) { return name == variable; });
 }
 
 bool split_linear(const Index& e, const std::string& variable, Index& coefficient, Index& rest) {
@@ -108,10 +123,37 @@ void Facts::assume(Guard guard) {
     guards_.push_back(std::move(guard));
 }
 
+namespace {
+
+bool is_plain(const sym::Term& t) {
+  return std::all_of(t.factors.begin(), t.factors.end(), [](const sym::Atom& f) {
+    return f.kind == sym::AtomKind::symbol && !is_variable(f.name);
+  });
+}
+
+// Whether variables and operations vanish from a − sign · b: told without computing it.
+bool differs_in_sizes(const Index& a, const Index& b, int64_t sign) {
+  size_t shared = 0, in_b = 0;
+  for (const sym::Term& t : b.terms()) in_b += !is_plain(t);
+  for (const sym::Term& t : a.terms()) {
+    if (is_plain(t)) continue;
+    const bool found = std::any_of(b.terms().begin(), b.terms().end(), [&](const sym::Term& u) {
+      return t.coefficient == sign * u.coefficient && t.factors == u.factors;
+    });
+    if (!found) return false;
+    ++shared;
+  }
+  return shared == in_b;
+}
+
+}  // namespace
+
 bool Facts::nonnegative(const Index& e) const {
   if (const auto c = e.constant()) return *c >= 0;
-  for (const Guard& g : guards_)  // a fact that says as much
-    if (is_never_negative(e - g.value) || (g.equal && is_never_negative(e + g.value))) return true;
+  for (const Guard& g : guards_) {  // a fact that says as much
+    if (differs_in_sizes(e, g.value, 1) && is_never_negative(e - g.value)) return true;
+    if (g.equal && differs_in_sizes(e, g.value, -1) && is_never_negative(e + g.value)) return true;
+  }
   int budget = search_budget;
   return search(e, search_depth, budget);
 }
@@ -184,17 +226,10 @@ bool Facts::by_division(const Index& e, int depth, int& budget) const {
 bool Facts::by_sizes(const Index& e, int depth) const {
   if (is_never_negative(e)) return true;
   if (depth == 0) return false;
-  std::map<std::string, Index> asked;
-  e.collect_symbols(asked);
   for (const Guard& g : guards_) {
-    std::map<std::string, Index> known;
-    g.value.collect_symbols(known);
-    bool shares = false, variable = false;
-    for (const auto& [name, value] : known) {
-      shares |= asked.contains(name);  // else the fact cannot help
-      variable |= is_variable(name);
-    }
-    if (!shares || variable) continue;
+    if (any_symbol(g.value, is_variable)) continue;
+    // A fact that shares no size cannot help.
+    if (!any_symbol(g.value, [&](const std::string& name) { return mentions(e, name); })) continue;
     if (by_sizes(e - g.value, depth - 1)) return true;
     if (g.equal && by_sizes(e + g.value, depth - 1)) return true;
   }
@@ -311,4 +346,4 @@ bool has_witness(const std::vector<std::string>& variables, const std::vector<Gu
   return find_values(variables, guards, facts, tries);
 }
 
-}  // namespace tessera::prove
+}  // namespace tessera::algebra

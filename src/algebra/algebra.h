@@ -7,9 +7,9 @@
 #include <optional>
 #include <span>
 
-#include "prove/term.h"
+#include "algebra/term.h"
 
-namespace tessera::prove {
+namespace tessera::algebra {
 
 /// Known to be above 0 / to be other than 0 over the reals, wherever it is defined.
 bool is_positive(const Atom& atom);
@@ -183,4 +183,4 @@ bool mentions_any(const Index& e, const std::vector<std::string>& variables);
 /// The disjoint cases in which a guard fails.
 std::vector<Guard> negated(const Guard& g);
 
-}  // namespace tessera::prove
+}  // namespace tessera::algebra

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sums over all digits of a number are sums over the number, and the reverse: what makes reshapes
 // of summed axes vanish.
-#include "prove/radix.h"
+#include "algebra/radix.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 
-namespace tessera::prove {
+namespace tessera::algebra {
 namespace {
 
 bool is_division(const sym::Atom& a) {
@@ -207,4 +207,4 @@ bool change_radix(Term& term, const Facts& facts, const std::function<std::strin
   return split(term, facts, fresh) || combine(term, fresh);
 }
 
-}  // namespace tessera::prove
+}  // namespace tessera::algebra

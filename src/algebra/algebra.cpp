@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sums, products and reductions of normal forms.
-#include "prove/algebra.h"
+#include "algebra/algebra.h"
 
 #include <algorithm>
 #include <cmath>
 
 #include "base/check.h"
 
-namespace tessera::prove {
+namespace tessera::algebra {
 namespace {
 
 constexpr size_t most_terms = 4000;
@@ -340,4 +340,4 @@ Sum Algebra::maximum(const Sum& a, const Sum& b, const Facts& facts) {
   return function("max", std::array{a, b}, facts);
 }
 
-}  // namespace tessera::prove
+}  // namespace tessera::algebra

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "prove/algebra.h"
+#include "algebra/algebra.h"
 
-namespace tessera::prove {
+namespace tessera::algebra {
 namespace {
 
 Sum as_sum(Term t) { return {{std::move(t)}}; }
@@ -143,4 +143,4 @@ bool Algebra::is_nonnegative(const Sum& s, const Facts& facts) {
   return false;
 }
 
-}  // namespace tessera::prove
+}  // namespace tessera::algebra

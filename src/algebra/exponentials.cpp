@@ -6,10 +6,10 @@
 #include <array>
 #include <cmath>
 
+#include "algebra/algebra.h"
 #include "base/check.h"
-#include "prove/algebra.h"
 
-namespace tessera::prove {
+namespace tessera::algebra {
 namespace {
 
 std::optional<double> positive_constant(const Sum& s) {
@@ -189,4 +189,4 @@ std::string Algebra::new_demand(const std::set<std::string>& left, const Facts& 
   return {};
 }
 
-}  // namespace tessera::prove
+}  // namespace tessera::algebra

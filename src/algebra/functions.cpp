@@ -4,11 +4,11 @@
 #include <cmath>
 #include <optional>
 
+#include "algebra/algebra.h"
 #include "base/check.h"
 #include "ir/scalar_eval.h"
-#include "prove/algebra.h"
 
-namespace tessera::prove {
+namespace tessera::algebra {
 namespace {
 
 bool is_odd(const std::string& head) {
@@ -234,4 +234,4 @@ Sum Algebra::leaf_reals(const std::string& head, const std::vector<Sum>& args, c
   return opaque(head, args);
 }
 
-}  // namespace tessera::prove
+}  // namespace tessera::algebra

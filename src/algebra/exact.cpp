@@ -2,10 +2,10 @@
 // Functions where every bit counts: floats bit by bit, integers modulo 2^n, booleans.
 #include <cmath>
 
-#include "prove/algebra.h"
+#include "algebra/algebra.h"
 #include "types/dtype.h"
 
-namespace tessera::prove {
+namespace tessera::algebra {
 namespace {
 
 bool gives_boolean(const std::string& head) {
@@ -159,4 +159,4 @@ Sum Algebra::replaced(const Sum& s, const std::string& key, const Sum& by, const
   return merged(std::move(total));
 }
 
-}  // namespace tessera::prove
+}  // namespace tessera::algebra

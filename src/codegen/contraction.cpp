@@ -89,8 +89,9 @@ void drop_units(Contraction& c) {
 
 }  // namespace
 
-void join_axes(Contraction& c) {
+void join_axes(Contraction& c, bool keep_rows) {
   drop_units(c);
+  if (keep_rows) return;
   const auto has_window = [&](size_t row) { return window_of(c, row) != nullptr; };
   for (size_t k = c.rows.size(); k-- > 1;) {
     Axis &outer = c.rows[k - 1], &inner = c.rows[k];

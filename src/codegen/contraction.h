@@ -131,8 +131,9 @@ struct ContractionTiles {
 };
 ContractionTiles cut_tiles(const Contraction& c, const ContractionSchedule& s);
 
-/// Neighbouring axes that every operand walks like one become one.
-void join_axes(Contraction& c);
+/// Neighbouring axes that every operand walks like one become one; not those of rows if
+/// `keep_rows`.
+void join_axes(Contraction& c, bool keep_rows = false);
 
 /// Groups of one, two, four or eight channels, that divide the lanes of a vector, become columns
 /// (see Contraction::group): a vector then holds several groups.

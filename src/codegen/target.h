@@ -82,6 +82,22 @@ struct LibraryRequest {
   Precision precision = Precision::f32;
 };
 
+/// Convolutions of which each reads what others computed, to be run a few lines of the image at a
+/// time, so that what lies between them never exists as a whole. Lines are the second last axis.
+struct LineRequest {
+  struct Member {
+    LibraryRequest request;
+    /// By source: the number of the member whose result it is (an earlier one), or -1.
+    std::vector<int> made_by;
+  };
+  /// Bytes of weights and of lines between members that are near at a time; 0: what suits the
+  /// processor, if that gains anything.
+  int64_t near_bytes = 0;
+  /// In the order of execution. Only the last result is stored; sources of the kernel are the
+  /// members' that are not made by others, one member after the other, absent ones included.
+  std::vector<Member> members;
+};
+
 /// Thread-compatible: one thread at a time makes kernels.
 class Target {
  public:
@@ -94,6 +110,13 @@ class Target {
   /// Null when no library implements the request (in its precision). The kernel may be run after
   /// the next call of make_loops(), which may be one for no meanings.
   virtual std::shared_ptr<const runtime::Kernel> make_library(const LibraryRequest& request) = 0;
+  /// Whether make_lines() can compute the request as a member.
+  virtual bool has_lines(const LibraryRequest&) { return false; }
+  /// Nanoseconds that make_lines() is expected to gain against members one after the other; not
+  /// positive where it returns null.
+  virtual double gain_of_lines(const LineRequest&) { return 0; }
+  /// As for make_library(), the kernel may be run after the next call of make_loops().
+  virtual std::shared_ptr<const runtime::Kernel> make_lines(const LineRequest&) { return nullptr; }
 };
 
 }  // namespace tessera::codegen

@@ -26,6 +26,8 @@ runtime::Program compile_with(const ir::Graph& expanded, const std::vector<Kerne
   choose_copies(draft);
   assign_layouts(draft);
   make_physical(draft);
+  // (Launches that may be reduced are counted with every convolution a launch.)
+  if (options.fuse && !choices && options.reduced.empty()) chain_lines(draft, target, options);
   return emit(std::move(draft), target, options, choices, settled);
 }
 

@@ -38,9 +38,10 @@ struct Value {
 };
 
 /// One kernel. `loops` computes the single output of `meaning`; the sources are its inputs.
-/// `direct` is a library kernel on row-major memory that takes no epilogue.
+/// `direct` is a library kernel on row-major memory that takes no epilogue; `lines` is a chain of
+/// convolutions whose kernel exists.
 struct Step {
-  enum class Kind : uint8_t { loops, library, direct, scan, opaque, copy };
+  enum class Kind : uint8_t { loops, library, direct, scan, opaque, copy, lines };
   Kind kind = Kind::loops;
   std::vector<ValueId> src, dst;  ///< a source may be no_value
   ir::Meaning meaning;            ///< of loops
@@ -54,7 +55,8 @@ struct Step {
   /// Sources of loops that are read only where the destination is written, element by element: the
   /// destination may take their memory.
   std::vector<ValueId> in_place;
-  double flops = 0, bytes = 0;  ///< predicted, once the meaning is gone
+  std::shared_ptr<const runtime::Kernel> made;  ///< of lines
+  double flops = 0, bytes = 0;                  ///< predicted, once the meaning is gone
   bool dead = false;
 };
 

@@ -13,6 +13,7 @@
 #include "plan/memory.h"
 #include "plan/opaque_kernel.h"
 #include "plan/passes.h"
+#include "plan/request.h"
 #include "runtime/copy_kernel.h"
 #include "runtime/scan_kernel.h"
 
@@ -67,13 +68,6 @@ class Emitter {
     }
   }
 
-  codegen::View view(ValueId v) const {
-    if (v == no_value) return {};
-    const Value& value = d_.values[v];
-    return {value.dtype, value.shape,
-            value.alias ? value.alias->strides : codegen::dense_strides(value.shape, value.order)};
-  }
-
   void make_kernels() {
     kernels_.resize(d_.steps.size());
     std::vector<ir::Meaning> meanings;
@@ -87,7 +81,11 @@ class Emitter {
           meanings.push_back(std::move(s.meaning));
           break;
         case Step::Kind::library:
-        case Step::Kind::direct: kernels_[k] = make_library(s, k); break;
+        case Step::Kind::direct:
+          count_library(d_, s);
+          kernels_[k] = make_library(s, k);
+          break;
+        case Step::Kind::lines: kernels_[k] = s.made; break;
         case Step::Kind::scan: kernels_[k] = make_scan(s); break;
         case Step::Kind::opaque: kernels_[k] = make_opaque_kernel(d_, s); break;
         case Step::Kind::copy:
@@ -121,57 +119,9 @@ class Emitter {
     s.bytes = counts.bytes_read + counts.bytes_written;
   }
 
-  // A product of M×K and K×N or a convolution takes 2 operations per element of the destination and
-  // of what is summed for it.
-  void count_library(Step& s) const {
-    const auto elements = static_cast<double>(d_.values[s.dst[0]].elements());
-    for (const auto* list : {&s.src, &s.dst})
-      for (ValueId v : *list)
-        if (v != no_value) s.bytes += static_cast<double>(d_.values[v].bytes());
-    s.flops = elements * static_cast<double>(s.post.size());
-    if (s.op == "matmul") {
-      s.flops += 2 * elements * static_cast<double>(d_.values[s.src[0]].shape.back());
-    } else if (s.op == "conv" || s.op == "conv_transpose") {
-      const Value& weights = d_.values[s.src[1]];
-      const bool transposed = s.op == "conv_transpose";
-      const auto channels = static_cast<double>(weights.shape[0]);
-      const double per_channel = static_cast<double>(weights.elements()) / channels;
-      s.flops += 2 * per_channel *
-                 (transposed ? static_cast<double>(d_.values[s.src[0]].elements()) : elements);
-    }
-  }
-
-  // A constant's memory from the value's first element on; null for what is not constant. What had
-  // to be made for it is added to `made`.
-  const Tensor* known(ValueId v, std::deque<Tensor>& made) const {
-    if (v == no_value || !d_.values[d_.root(v)].constant) return nullptr;
-    const Tensor& tensor = *d_.values[d_.root(v)].constant;
-    const Value& value = d_.values[v];
-    if (!value.alias) return &tensor;
-    const size_t offset = static_cast<size_t>(value.alias->offset) * size_of(value.dtype);
-    made.emplace_back(value.dtype, value.shape, std::make_shared<Tensor>(tensor),
-                      tensor.data() + offset);
-    return &made.back();
-  }
-
-  std::shared_ptr<const runtime::Kernel> make_library(Step& s, size_t launch) {
-    count_library(s);
-    codegen::LibraryRequest request;
-    request.op = s.op;
-    request.attrs = s.attrs;
-    request.post = s.post;
-    request.kernel = s.kernel;
-    request.threads = options_.threads;
-    request.generated_only = options_.generated_only;
-    request.own_products = options_.own_products;
-    request.flops = s.flops;
-    request.bytes = s.bytes;
+  std::shared_ptr<const runtime::Kernel> make_library(const Step& s, size_t launch) {
     std::deque<Tensor> constants;
-    for (ValueId v : s.src) {
-      request.src.push_back(view(v));
-      request.constants.push_back(known(v, constants));
-    }
-    request.dst = view(s.dst[0]);
+    codegen::LibraryRequest request = library_request(d_, s, options_, constants);
     const auto reduced = options_.reduced.find(launch);
     if (!choices_ && reduced != options_.reduced.end() && reduced->second.name == name_of(s)) {
       request.precision = reduced->second.precision;

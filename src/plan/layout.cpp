@@ -57,6 +57,7 @@ class LayoutPass {
         case Step::Kind::direct:
         case Step::Kind::opaque:
         case Step::Kind::copy:
+        case Step::Kind::lines:
           for (ValueId& v : step.src)
             if (v != no_value) v = in_order(v, {});
           break;

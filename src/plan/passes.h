@@ -69,6 +69,10 @@ void assign_layouts(Draft& draft);
 /// REQUIRES: layouts.
 void make_physical(Draft& draft);
 
+/// Makes chains of convolutions into steps that compute a few lines at a time, where the target
+/// expects to be faster so. REQUIRES: layouts.
+void chain_lines(Draft& draft, codegen::Target& target, const CompileOptions& options);
+
 /// Assigns memory, makes kernels. The draft must be ready: every source of a step is a constant, an
 /// input or the destination of an earlier step (or an alias of one). `choices`, where it is not
 /// null, receives the kernels of less than f32 that the launches could use as well.

@@ -107,7 +107,8 @@ bool fits(const Contraction& c) {
 
 }  // namespace
 
-std::optional<ContractionForm> contraction_form(const LibraryRequest& r, bool are_packed) {
+std::optional<ContractionForm> contraction_form(const LibraryRequest& r, bool are_packed,
+                                                bool keep_rows) {
   if (r.op != "matmul" && r.op != "conv") return std::nullopt;
   const ir::Meaning meaning = meaning_of(r);
   std::vector<View> views;
@@ -129,7 +130,7 @@ std::optional<ContractionForm> contraction_form(const LibraryRequest& r, bool ar
   for (uint32_t param : found->operands) form.operands.push_back(source_of[param]);
   form.contraction.packed = are_packed;
   if (!fits(form.contraction)) return std::nullopt;
-  join_axes(form.contraction);
+  join_axes(form.contraction, keep_rows);
   return form;
 }
 

@@ -19,9 +19,10 @@ struct ContractionForm {
 
 /// Of a `matmul` or `conv` (channels last), by way of the tile program that its meaning is lowered
 /// to. Nothing for other operators and where a stride does not fit (see Contraction). Constant
-/// weights will be packed; other second operands when they `are_packed`.
+/// weights will be packed; other second operands when they `are_packed`. Rows are joined
+/// (join_axes()) unless `keep_rows`.
 std::optional<ContractionForm> contraction_form(const codegen::LibraryRequest& request,
-                                                bool are_packed = false);
+                                                bool are_packed = false, bool keep_rows = false);
 
 /// The request's own tile program (LibraryRequest::kernel) as a contraction, if it is one, and the
 /// register block that its schedule asks for (or none of it).

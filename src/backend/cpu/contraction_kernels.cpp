@@ -10,6 +10,7 @@
 #include "backend/cpu/activation_pairs.h"
 #include "backend/cpu/aligned_buffer.h"
 #include "backend/cpu/contraction_form.h"
+#include "backend/cpu/line_kernel.h"
 #include "backend/cpu/pair_kernel.h"
 #include "backend/cpu/parallel.h"
 #include "backend/cpu/winograd_kernel.h"
@@ -215,6 +216,20 @@ std::shared_ptr<const runtime::Kernel> ContractionKernels::make(const LibraryReq
   const ContractionSchedule s = choose_schedule(form->contraction, unit_);
   const Code code = compile(key_of(form->contraction, s), contraction_kernel(form->contraction, s));
   return tile_kernel(jit_, code, *form, s, r.constants[1], packings_);
+}
+
+bool ContractionKernels::has_lines(const LibraryRequest& r) const { return fits_lines(r, unit_); }
+
+double ContractionKernels::gain_of_lines(const codegen::LineRequest& r) const {
+  return cpu::gain_of_lines(r, unit_);
+}
+
+std::shared_ptr<const runtime::Kernel> ContractionKernels::make_lines(
+    const codegen::LineRequest& r) {
+  const auto compile_later = [&](const std::string& key, codegen::EmittedKernel k) {
+    return compile(key, std::move(k));
+  };
+  return make_line_kernel(r, {unit_, jit_, compile_later, packings_});
 }
 
 // A product by the register block of the user's schedule, where that fits the registers.

@@ -40,6 +40,10 @@ class ContractionKernels {
   std::shared_ptr<const runtime::Kernel> make(const codegen::LibraryRequest& request, bool only);
   /// The kernel of a tile program (LibraryRequest::kernel).
   std::shared_ptr<const runtime::Kernel> make_program(const codegen::LibraryRequest& request);
+  /// See the functions of Target.
+  bool has_lines(const codegen::LibraryRequest& request) const;
+  double gain_of_lines(const codegen::LineRequest& request) const;
+  std::shared_ptr<const runtime::Kernel> make_lines(const codegen::LineRequest& request);
   /// Compiles what was made since the last time and packs its weights, in parallel; before it,
   /// kernels must not run. Each kernel's weights are let go of as soon as they are packed.
   void finish();

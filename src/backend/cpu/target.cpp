@@ -28,6 +28,16 @@ class CpuTarget : public codegen::Target {
     return make_loop_kernels(std::move(meanings), options_.cache);
   }
 
+  bool has_lines(const codegen::LibraryRequest& request) override {
+    return options_.use_generated && contractions_.has_lines(request);
+  }
+  double gain_of_lines(const codegen::LineRequest& request) override {
+    return options_.use_generated ? contractions_.gain_of_lines(request) : 0;
+  }
+  std::shared_ptr<const runtime::Kernel> make_lines(const codegen::LineRequest& request) override {
+    return options_.use_generated ? contractions_.make_lines(request) : nullptr;
+  }
+
   std::shared_ptr<const runtime::Kernel> make_library(
       const codegen::LibraryRequest& request) override {
     if (request.precision != codegen::Precision::f32)

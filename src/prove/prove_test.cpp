@@ -5,10 +5,13 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <limits>
+#include <map>
 
 #include "ops/builder.h"
 #include "prove/mutation.h"
 #include "prove/weaken.h"
+#include "rules/passes.h"
 #include "rules/rule.h"
 
 namespace tessera::prove {
@@ -184,6 +187,95 @@ TEST(Prove, attention_in_two_tiles_of_any_size) {
   EXPECT_EQ(v.kind, Kind::proved) << v.reason;
   v = compare(shapes, whole, [](auto& b, auto x) { return tiled_attention(b, x, false); });
   EXPECT_EQ(v.kind, Kind::refuted) << v.reason;
+}
+
+// A graph's outputs for given inputs, inside of another one.
+std::vector<Val> inlined(Builder& b, const ir::Graph& graph, const std::vector<Val>& inputs) {
+  std::map<ir::NodeId, std::vector<Val>> values;
+  for (size_t k = 0; k < inputs.size(); ++k) values[graph.inputs()[k]] = {inputs[k]};
+  for (ir::NodeId id = 0; id < graph.node_count(); ++id) {
+    const ir::Node& node = graph.node(id);
+    if (node.op == "input") continue;
+    std::vector<Val> operands;
+    for (ir::Value v : node.inputs) operands.push_back(values.at(v.node)[v.index]);
+    if (const Tensor* t = graph.constant({id, 0})) values[id] = {b.constant(*t)};
+    else values[id] = b.op_n(node.op, operands, node.attrs);
+  }
+  std::vector<Val> outputs;
+  for (const ir::GraphOutput& o : graph.outputs())
+    outputs.push_back(values.at(o.value.node)[o.value.index]);
+  return outputs;
+}
+
+// Maximum, sum and weighted values of all keys.
+std::vector<Val> attention_state(Builder& b, Val q, Val t, Val v) {
+  const Val scores = matmul(q, t), largest = reduce("reduce_max", scores, {-1});
+  const Val e = ops::exp(scores - largest);
+  return {largest, reduce("reduce_sum", e, {-1}), matmul(e, v)};
+}
+
+// FlashAttention's identity for any number of tiles, by induction over the scan that the pass
+// `attention-in-tiles` makes: from the state of the keys seen so far its body makes the state of
+// these and one tile more; at last the weighted values over the sum are attention.
+TEST(Prove, attention_in_a_symbolic_number_of_tiles) {
+  const sym::Expr keys = 8 * m;
+  Builder whole;
+  const Val q = whole.input("q", {DType::f32, {n, k}}),
+            t = whole.input("t", {DType::f32, {k, keys}}),
+            v = whole.input("v", {DType::f32, {keys, h}});
+  const Val attention = matmul(whole.op("softmax", {matmul(q, t)}), v);
+  whole.output("y", attention);
+  rules::WorkGraph graph(std::move(whole).finish());
+  ASSERT_TRUE(rules::attention_in_tiles(graph, graph.results()[0].value.node));
+  const ir::Graph tiled = graph.to_graph();
+  std::shared_ptr<const ir::Graph> body;
+  for (const ir::Node& node : tiled.nodes())
+    if (node.op == "scan") body = node.regions.at(0);
+  ASSERT_TRUE(body);
+  const auto build = [&](const std::function<std::vector<Val>(Builder&, std::vector<Val>)>& side) {
+    Builder b;
+    const std::vector<Val> x{b.input("q", {DType::f32, {n, k}}), b.input("t", {DType::f32, {k, l}}),
+                             b.input("v", {DType::f32, {l, h}}),
+                             b.input("more_t", {DType::f32, {k, 8}}),
+                             b.input("more_v", {DType::f32, {8, h}})};
+    for (const Val& y : side(b, x)) b.output("y", y);
+    return std::move(b).finish();
+  };
+  const ir::Graph together = build([](Builder& b, std::vector<Val> x) {
+    return attention_state(b, x[0], concat({x[1], x[3]}, 1), concat({x[2], x[4]}, 0));
+  });
+  const auto stepped = [&](bool swapped) {
+    return build([&](Builder& b, std::vector<Val> x) {
+      std::vector<Val> state = attention_state(b, x[0], x[1], x[2]);
+      if (swapped) state[1] = state[1] + state[1];  // no invariant
+      return inlined(b, *body, {state[0], state[1], state[2], x[3], x[4], x[0]});
+    });
+  };
+  Verdict verdict = prove_equal(together, stepped(false), {});
+  EXPECT_EQ(verdict.kind, Kind::proved) << verdict.reason;
+  verdict = prove_equal(together, stepped(true), {});
+  EXPECT_EQ(verdict.kind, Kind::refuted) << verdict.reason;
+  // The first tile, from the state of no keys at all.
+  const ir::Graph alone =
+      build([](Builder& b, std::vector<Val> x) { return attention_state(b, x[0], x[3], x[4]); });
+  const ir::Graph first = build([&](Builder& b, std::vector<Val> x) {
+    const auto filled = [&](double value, ir::Dims shape) {
+      return ops::expand(b.scalar(value, DType::f32), std::move(shape));
+    };
+    const double low = -std::numeric_limits<double>::infinity();
+    return inlined(b, *body,
+                   {filled(low, {n, 1}), filled(0, {n, 1}), filled(0, {n, h}), x[3], x[4], x[0]});
+  });
+  verdict = prove_equal(alone, first, {});
+  EXPECT_EQ(verdict.kind, Kind::proved) << verdict.reason;
+  verdict = compare(
+      {{n, k}, {k, l}, {l, h}},
+      [](auto& b, auto x) { return matmul(b.op("softmax", {matmul(x[0], x[1])}), x[2]); },
+      [](auto& b, auto x) {
+        const auto state = attention_state(b, x[0], x[1], x[2]);
+        return state[2] / state[1];
+      });
+  EXPECT_EQ(verdict.kind, Kind::proved) << verdict.reason;
 }
 
 TEST(Prove, convolutions_merged_along_output_channels_need_one_group) {

@@ -173,6 +173,9 @@ TEST(ReducedPrecision, convolves) {
   expect_close(convolution("1, 16, 14, 14", "16, 16, 3, 3", ", strides=[2, 2], pads=[0, 0, 1, 1]"));
   expect_close(convolution("1, 8, 15, 17", "19, 8, 3, 3", ", dilations=[2, 3], pads=[2, 3, 2, 3]"));
   expect_close(convolution("1, 21, 9, 9", "36, 21, 1, 1", ""));
+  for (const int channels : {3, 7, 15})  // rows of a few numbers and a zero
+    expect_close(convolution(fmt::format("2, {}, 17, 19", channels),
+                             fmt::format("33, {}, 5, 4", channels), ", strides=[2, 2]"));
   expect_close(convolution("2, 20, 9, 9", "36, 20, 1, 1", ", strides=[2, 2]"));
   expect_close(convolution("1, 40, 9, 9", "60, 20, 3, 3", ", group=2, pads=[1, 1, 1, 1]"));
   expect_close(convolution("1, 64, 58, 58", "64, 64, 3, 3", ""));
@@ -196,6 +199,7 @@ TEST(ReducedPrecision, keeps_unusual_numbers) {
     expect_close(product(29, 9, 33, after), true, Numbers::unusual);
   expect_close(convolution("1, 16, 15, 17", "19, 16, 3, 3", ", pads=[1, 1, 1, 1]"), true,
                Numbers::unusual);
+  expect_close(convolution("2, 3, 15, 17", "33, 3, 3, 3", ""), true, Numbers::unusual);
   expect_close(product(9, 64, 33, "x @ w"), true, Numbers::tiny);  // denormals may become zeros
 }
 

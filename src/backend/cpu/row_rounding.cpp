@@ -117,6 +117,46 @@ TESSERA_AVX512 void divide_row(const float* from, int64_t count, float inverse, 
   _mm256_mask_storeu_epi16(to + k, mask, _mm512_cvtsepi32_epi16(x));
 }
 
+// Rows of 1, 3, 7 or 15 numbers that follow each other without a gap, with a zero behind each in
+// the result: vectors of whole rows, spread over the lanes of `mask`.
+struct TightRows {
+  __mmask16 mask = 0;
+  int64_t numbers = 0;  // of a vector of the result
+  explicit TightRows(int64_t count) {
+    for (int64_t lane = 0; lane < 16; ++lane)
+      if (lane % (count + 1) != count) mask = static_cast<__mmask16>(mask | 1U << lane), ++numbers;
+  }
+};
+
+TESSERA_AVX512 inline __m512 spread(const TightRows& rows, const float* from, int64_t left) {
+  const __mmask16 there = first_lanes(std::clamp<int64_t>(left, 0, rows.numbers));
+  return _mm512_maskz_expand_ps(rows.mask, _mm512_maskz_loadu_ps(there, from));
+}
+
+// `left` numbers become `elements`: integers, or bf16 (only then that processor is needed).
+template <bool integers>
+TESSERA_BF16 void spread_rows(const TightRows& rows, const float* from, int64_t left,
+                              int64_t elements, float inverse, uint16_t* to) {
+  const __m512 factor = _mm512_set1_ps(inverse);
+  const __m512i order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
+  for (; elements > 0; elements -= 32, to += 32) {
+    const __m512 low = spread(rows, from, left);
+    const __m512 high = spread(rows, from + rows.numbers, left - rows.numbers);
+    from += 2 * rows.numbers, left -= 2 * rows.numbers;
+    __m512i both;
+    if constexpr (integers) {
+      both = _mm512_packs_epi32(_mm512_cvtps_epi32(_mm512_mul_ps(low, factor)),
+                                _mm512_cvtps_epi32(_mm512_mul_ps(high, factor)));
+      both = _mm512_permutexvar_epi64(order, both);
+    } else {
+      const __m512bh pair = _mm512_cvtne2ps_pbh(high, low);
+      both = reinterpret_cast<const __m512i&>(pair);
+    }
+    const __mmask32 mask = elements < 32 ? (1U << elements) - 1 : ~__mmask32{0};
+    _mm512_mask_storeu_epi16(to, mask, both);
+  }
+}
+
 // Numbers of 16 bits in the low halves of lanes. A unit of 0: bf16.
 TESSERA_AVX512 __m512i halves(__m512 x, float inverse) {
   const __m512i low = _mm512_set1_epi32(0xffff);
@@ -169,6 +209,17 @@ TESSERA_AVX512 void measure_rows(const float* from, int64_t rows, int64_t count,
   if (!is_finite(squares)) found.squares = HUGE_VALF;
   found.squares = std::max(found.squares, _mm512_reduce_max_ps(squares));
   found.largest = std::max(found.largest, _mm512_reduce_max_ps(largest));
+}
+
+// The largest magnitude of all; not finite when a number is not.
+TESSERA_AVX512 float largest_of(const float* from, int64_t count) {
+  __m512 total = _mm512_setzero_ps(), largest = total;
+  for (int64_t k = 0; k < count; k += 16) {
+    const __m512 x = _mm512_abs_ps(_mm512_maskz_loadu_ps(first_lanes(count - k), from + k));
+    total = _mm512_add_ps(total, x);  // the maximum may lose a NaN
+    largest = _mm512_max_ps(x, largest);
+  }
+  return is_finite(total) ? _mm512_reduce_max_ps(largest) : HUGE_VALF;
 }
 
 TESSERA_AVX512 void measure_row_of(const float* from, int64_t count, int64_t chunk,
@@ -224,6 +275,11 @@ RowRounding::RowRounding(const codegen::View& from, size_t inner) : strides_(fro
   }
 }
 
+bool RowRounding::is_tight() const {
+  return outer_.size() == 1 && stride_ == 1 && outer_[0].stride == count_ &&
+         padded_ == count_ + 1 && 16 % padded_ == 0;
+}
+
 bool RowRounding::has_planes() const { return !outer_.empty() && outer_.back().stride == 1; }
 
 const float* RowRounding::place(const float* from, int64_t row) const {
@@ -246,6 +302,9 @@ void RowRounding::for_neighbours(const float* from, int64_t begin, int64_t end, 
 void RowRounding::round(const float* from, uint16_t* to, int64_t begin, int64_t end) const {
   if (outer_.size() == 1 && stride_ == 1 && padded_ == count_ && outer_[0].stride == count_)
     return round_row(from + begin * count_, (end - begin) * count_, to + begin * count_);
+  if (is_tight())
+    return spread_rows<false>(TightRows(count_), from + begin * count_, (end - begin) * count_,
+                              (end - begin) * padded_, 0, to + begin * padded_);
   if (stride_ != 1 && has_planes())
     return for_neighbours(from, begin, end, [&](const float* x, int64_t rows, int64_t row) {
       gather_rows(x, rows, count_, stride_, 0, to + row * padded_, padded_);
@@ -285,6 +344,10 @@ float RowRounding::measure(const float* from, int64_t begin, int64_t end) const 
       measure_rows(x, rows, count_, stride_, found);
     });
     return unit_of(found.squares, found.largest);
+  }
+  if (is_tight()) {  // no row is longer than one of such numbers
+    const float largest = largest_of(from + begin * count_, (end - begin) * count_);
+    return unit_of(static_cast<float>(count_) * largest * largest, largest);
   }
   float unit = 0;
   for (int64_t row = begin; row < end; ++row) {
@@ -338,6 +401,9 @@ void RowRounding::divide(const float* from, uint16_t* to, int64_t begin, int64_t
       gather_rows(x, rows, count_, stride_, inverse, to + row * padded_, padded_);
     });
   }
+  if (is_tight() && inverse != 0)
+    return spread_rows<true>(TightRows(count_), from + begin * count_, (end - begin) * count_,
+                             (end - begin) * padded_, inverse, to + begin * padded_);
   for (int64_t row = begin; row < end; ++row) {
     uint16_t* y = to + row * padded_;
     divide_row(place(from, row), count_, inverse, y);

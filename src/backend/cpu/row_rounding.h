@@ -47,6 +47,7 @@ class RowRounding {
   struct Axis {
     int64_t extent = 1, stride = 0;
   };
+  bool is_tight() const;  // rows as TightRows takes them
   const float* place(const float* from, int64_t row) const;
   float measure_row(const float* from, int64_t row) const;
   bool four_to_integers(const float* from, uint16_t* to, float* units, int64_t row) const;

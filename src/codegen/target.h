@@ -43,11 +43,20 @@ struct PostOp {
     gelu_tanh,  ///< its approximation through tanh
     add,
     mul,
+    quantize,  ///< x / alpha, rounded, + beta, saturated to the destination's type; the last
   };
   Kind kind = Kind::relu;
   double alpha = 0, beta = 0;  ///< clip: bounds; linear: alpha·x + beta; slopes
   int operand = -1;            ///< of add and mul: the number of the source tensor
   bool operator==(const PostOp&) const = default;
+};
+
+/// Products of integers of 8 bits: source 0 holds u8 or i8, source 1 i8, and sums of
+/// (source 0 − zero_point) · source 1 are exact in i32. A bias is added to what the scales give.
+struct IntegerProducts {
+  int zero_point = 0;
+  std::vector<float> scales;  ///< of sums, for each channel; empty: the destination holds the sums
+  int number = 0;             ///< by which a refusal names it
 };
 
 /// Arithmetic of a library kernel: f32 throughout; products of operands rounded to bf16, whose sums
@@ -80,6 +89,7 @@ struct LibraryRequest {
   /// row-major, and may have further leading axes.
   std::shared_ptr<const tile::File> kernel;
   Precision precision = Precision::f32;
+  std::shared_ptr<const IntegerProducts> integers;  ///< of conv and matmul by constants, or null
 };
 
 /// Convolutions of which each reads what others computed, to be run a few lines of the image at a

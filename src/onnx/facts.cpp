@@ -164,6 +164,7 @@ bool Facts::fold(const ir::Node& node, ir::NodeId id) {
   }
   const ops::OpDef& def = ops::registry().get(node.op);
   const ops::InputTypes types = ops::input_types(builder_->graph(), node);
+  if (!types.empty() && types[0] && ops::keeps_constants(def, *types[0])) return false;
   steps += node_steps(def, types, node);
   if (steps > max_fold_steps || steps > budget_->steps || bytes > budget_->bytes) return false;
   budget_->steps -= steps;

@@ -41,6 +41,11 @@ std::vector<Tensor> evaluate_node(const OpDef& def, const ir::AttrMap& attrs,
                                   std::span<const std::shared_ptr<const ir::Graph>> regions,
                                   const EvalOptions& options);
 
+/// Whether nodes of this operator, with a first input of this type, stay as they are where nodes of
+/// constants are evaluated: dequantized weights of 8 bits would take four times the memory, and
+/// kernels of integers would not find them.
+bool keeps_constants(const OpDef& def, const ir::ValueType& input);
+
 /// A whole graph. `inputs` in the order of graph.inputs(), of the declared concrete shapes. Frees
 /// intermediate tensors after their last use. Throws UserError for nodes that cannot be
 /// interpreted.

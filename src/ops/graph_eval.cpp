@@ -57,6 +57,10 @@ std::vector<Tensor> evaluate_scan(const AttrReader& attrs, const ir::Graph& body
 
 }  // namespace
 
+bool keeps_constants(const OpDef& def, const ir::ValueType& input) {
+  return def.name == "dequantize_linear" && size_of(input.dtype) == 1 && input.shape.size() >= 2;
+}
+
 std::vector<Tensor> evaluate_node(const OpDef& def, const ir::AttrMap& attrs,
                                   std::span<const ir::ValueType* const> types,
                                   std::span<const Tensor> inputs,

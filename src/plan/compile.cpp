@@ -16,9 +16,11 @@ runtime::Program compile_with(const ir::Graph& expanded, const std::vector<Kerne
                               const std::function<void()>& settled) {
   Draft draft = lower(expanded, matches);
   choose_libraries(draft, refusals);
+  choose_integers(draft, refusals);
   inline_scalars(draft);
   if (options.fuse) {
     absorb_epilogues(draft, refusals);
+    absorb_quantizations(draft);
     fuse_pointwise(draft);
     absorb_epilogues(draft, refusals);
     fuse(draft);

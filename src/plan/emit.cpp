@@ -123,17 +123,19 @@ class Emitter {
     std::deque<Tensor> constants;
     codegen::LibraryRequest request = library_request(d_, s, options_, constants);
     const auto reduced = options_.reduced.find(launch);
-    if (!choices_ && reduced != options_.reduced.end() && reduced->second.name == name_of(s)) {
+    if (!choices_ && !s.integers && reduced != options_.reduced.end() &&
+        reduced->second.name == name_of(s)) {
       request.precision = reduced->second.precision;
       if (auto kernel = target_.make_library(request)) return kernel;
       request.precision = codegen::Precision::f32;
     }
     auto kernel = target_.make_library(request);
     for (const codegen::Precision precision : codegen::reduced_precisions) {
-      if (!choices_ || !kernel) break;
+      if (!choices_ || !kernel || s.integers) break;
       request.precision = precision;
       if (auto other = target_.make_library(request)) (*choices_)[launch][precision] = other;
     }
+    if (!kernel && s.integers) throw LibraryRefusal{integers_name(*s.integers)};
     if (!kernel) {
       using Kind = codegen::PostOp::Kind;
       const bool gelu = std::any_of(s.post.begin(), s.post.end(), [](const codegen::PostOp& p) {

@@ -59,7 +59,8 @@ double apply(const PostOp& op, double x) {
              (1 + std::tanh(std::numbers::sqrt2 * std::numbers::inv_sqrtpi *
                             (x + 0.044715 * x * x * x)));
     case PostOp::Kind::add:
-    case PostOp::Kind::mul: break;
+    case PostOp::Kind::mul:
+    case PostOp::Kind::quantize: break;
   }
   return std::nan("");
 }
@@ -267,10 +268,20 @@ class Absorption {
       merge_linear(matcher.post);
       if (matcher.post.size() + library.post.size() > max_post_ops) continue;
       if (repeats(library.post, matcher.post)) continue;
+      if (library.integers && !matcher.operands.empty() && !is_constant_bias(library, matcher))
+        continue;
       take(library, step, matcher);
       return true;
     }
     return false;
+  }
+
+  // All that steps of integers take: other operands may be NaN, which bounds would lose.
+  bool is_constant_bias(const Step& library, const Matcher& matcher) const {
+    const ValueId operand = matcher.operands[0];
+    return matcher.operands.size() == 1 && matcher.post.front().kind == PostOp::Kind::add &&
+           library.post.empty() && library.src[2] == no_value &&
+           d_.values[operand].shape.size() == 1 && d_.values[operand].constant.has_value();
   }
 
   // a·x + b followed by c·x + d is one such function.

@@ -40,6 +40,7 @@ class Expander {
                               const std::string& name) {
     std::vector<std::vector<ir::Value>> values(source.node_count());
     for (size_t k = 0; k < arguments.size(); ++k) values[source.inputs()[k]] = {arguments[k]};
+    const std::vector<bool> quantized = quantized_weights(source);
     for (ir::NodeId id = 0; id < source.node_count(); ++id) {
       const ir::Node& n = source.node(id);
       if (n.op == "input") continue;
@@ -47,12 +48,29 @@ class Expander {
       if (node.name.empty()) node.name = name;
       for (ir::Value& v : node.inputs)
         if (v.present()) v = values[v.node][v.index];
-      values[id] = add(std::move(node));
+      values[id] = quantized[id] && builder_.graph().constant(node.inputs[0])
+                       ? unique(std::move(node))
+                       : add(std::move(node));
     }
     std::vector<ir::Value> results;
     for (const ir::GraphOutput& o : source.outputs())
       results.push_back(values[o.value.node][o.value.index]);
     return results;
+  }
+
+  // Dequantizations of integers of 8 bits that only products, or what moves their operands, read.
+  static std::vector<bool> quantized_weights(const ir::Graph& source) {
+    static const std::set<std::string> readers{"conv", "matmul", "gemm", "gather", "transpose"};
+    std::vector<bool> found(source.node_count(), false);
+    for (ir::NodeId id = 0; id < source.node_count(); ++id) {
+      const ir::Node& n = source.node(id);
+      for (ir::Value v : n.inputs)
+        if (v.present() && !readers.contains(n.op)) found[v.node] = false;
+      if (n.op == "input" || n.inputs.empty() || !n.inputs[0].present()) continue;
+      found[id] = ops::keeps_constants(ops::registry().get(n.op), source.type(n.inputs[0]));
+    }
+    for (const ir::GraphOutput& o : source.outputs()) found[o.value.node] = false;
+    return found;
   }
 
   std::vector<ir::Value> add(ir::Node node) {

@@ -41,7 +41,7 @@ class Chains {
 
   bool can_be_member(size_t k) {
     Step& s = d_.steps[k];
-    if (s.dead || s.kind != Step::Kind::library || s.op != "conv") return false;
+    if (s.dead || s.kind != Step::Kind::library || s.op != "conv" || s.integers) return false;
     const auto [at, inserted] = fits_.emplace(k, false);
     if (!inserted) return at->second;
     count_library(d_, s);

@@ -22,13 +22,15 @@ struct LibraryRefusal {
 };
 
 /// Operators that the library refused: altogether, or when they had an epilogue (`gelu`: when that
-/// was a part of it).
+/// was a part of it). Steps of integers are refused one by one, by integers_name().
 struct Refusals {
   std::set<std::string> operators, epilogues;
 };
+std::string integers_name(const codegen::IntegerProducts& integers);
 
 /// The same graph out of inputs, constants and operators that have a meaning or are opaque:
-/// composites are expanded, constant subgraphs evaluated, equal nodes merged, dead ones dropped.
+/// composites are expanded, constant subgraphs evaluated (not weights of 8 bits that products read
+/// dequantized), equal nodes merged, dead ones dropped.
 /// Throws UserError(unsupported) naming a node that cannot be interpreted.
 ir::Graph expand(const ir::Graph& graph);
 
@@ -46,6 +48,14 @@ Draft lower(const ir::Graph& graph, const std::vector<KernelMatch>& matches = {}
 /// for gemm), `conv`, `conv_transpose`, with sources (x, weights, bias or nothing, operands of the
 /// epilogue …). Scatters and cumulative sums become direct steps.
 void choose_libraries(Draft& draft, const Refusals& refusals);
+
+/// Products and convolutions of dequantized activations by dequantized constants, and such of
+/// integers that fit 8 bits, become library steps on the integers themselves. What was left of
+/// dequantized constants becomes constant.
+void choose_integers(Draft& draft, const Refusals& refusals);
+
+/// A quantization that alone follows a library step of integers becomes the end of its epilogue.
+void absorb_quantizations(Draft& draft);
 
 /// Constants of one element become literals of the loops that read them.
 void inline_scalars(Draft& draft);

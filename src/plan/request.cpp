@@ -55,6 +55,7 @@ codegen::LibraryRequest library_request(const Draft& d, const Step& s,
   request.attrs = s.attrs;
   request.post = s.post;
   request.kernel = s.kernel;
+  request.integers = s.integers;
   request.threads = options.threads;
   request.generated_only = options.generated_only;
   request.own_products = options.own_products;

@@ -51,6 +51,14 @@ double source_bytes(const WorkGraph& g, ir::NodeId root) {
   return bytes;
 }
 
+// Also behind a transposition.
+bool keeps_constants(const WorkGraph& g, ir::NodeId id) {
+  if (g.node(id).op == "transpose") id = g.inputs(id).at(0).node;
+  const std::vector<ir::Value>& inputs = g.inputs(id);
+  return !inputs.empty() && inputs[0].present() &&
+         ops::keeps_constants(g.def(id), g.type(inputs[0]));
+}
+
 }  // namespace
 
 int fold_large_constants(WorkGraph& graph, double growth) {
@@ -64,7 +72,7 @@ int fold_large_constants(WorkGraph& graph, double growth) {
     const ir::Node& n = graph.node(id);
     bool root = graph.is_result(id);
     for (ir::NodeId user : graph.users(id)) root |= !graph.is_constant({user, 0});
-    if (!root) continue;
+    if (!root || keeps_constants(graph, id)) continue;
     double bytes = 0;
     for (const ir::ValueType& t : n.outputs) bytes += bytes_of(t);
     if (bytes > always && bytes > growth * source_bytes(graph, id)) continue;

@@ -138,6 +138,8 @@ std::optional<ir::Value> WorkGraph::fold(const ir::Node& node, const ops::OpDef&
   const auto shape = sym::constants(type.shape);
   const auto count = shape ? element_count(*shape) : std::nullopt;
   if (!count || *count > options_.eager_elements) return std::nullopt;
+  if (!inputs.empty() && inputs[0].present() && ops::keeps_constants(def, this->type(inputs[0])))
+    return std::nullopt;
   std::vector<Tensor> tensors;
   ops::InputTypes types;
   for (ir::Value v : inputs) {

@@ -48,6 +48,7 @@ Expr apply(const PostOp& op, Expr x, const std::function<Expr(int)>& operand) {
     }
     case PostOp::Kind::add: return x + operand(op.operand);
     case PostOp::Kind::mul: return x * operand(op.operand);
+    case PostOp::Kind::quantize: break;  // of integers, which have no tiles
   }
   TESSERA_CHECK(false, "an unknown operation");
   return x;

@@ -20,8 +20,38 @@ dnnl::memory::dims to_dims(const std::vector<int64_t>& values) {
   return {values.begin(), values.end()};
 }
 
-dnnl::memory::desc describe(const Shape& shape, const std::vector<int64_t>& strides) {
-  return {to_dims(shape), dnnl::memory::data_type::f32, to_dims(strides)};
+dnnl::memory::desc describe(const Shape& shape, const std::vector<int64_t>& strides, DType type) {
+  return {to_dims(shape), data_type(type), to_dims(strides)};
+}
+
+dnnl::memory::data_type data_type(DType type) {
+  switch (type) {
+    case DType::f32: return dnnl::memory::data_type::f32;
+    case DType::u8: return dnnl::memory::data_type::u8;
+    case DType::i8: return dnnl::memory::data_type::s8;
+    case DType::i32: return dnnl::memory::data_type::s32;
+    default: break;
+  }
+  throw dnnl::error(dnnl_unimplemented, "a type");
+}
+
+std::optional<Packed> integer_bias(const LibraryRequest& request, const Shape& shape) {
+  if (!request.integers || request.src.size() <= 2 || request.src[2].shape.empty())
+    return std::nullopt;
+  if (request.constants[2] == nullptr) throw dnnl::error(dnnl_unimplemented, "a bias");
+  const std::vector<float>& scales = request.integers->scales;
+  const Tensor& bias = *request.constants[2];
+  Packed packed;
+  packed.storage = Tensor(bias.type(), shape);
+  for (int64_t c = 0; c < bias.size(); ++c) {
+    if (scales.empty()) packed.storage.set_integer(c, bias.integer_at(c));
+    else
+      packed.storage.set_float(
+          c, bias.float_at(c) / static_cast<double>(scales[scales.size() == 1 ? 0 : c]));
+  }
+  packed.memory = dnnl::memory(describe(shape, codegen::dense_strides(shape), bias.type()),
+                               dnnl_engine(), packed.storage.mutable_data());
+  return packed;
 }
 
 View with_rank(const View& view, size_t rank) {
@@ -75,6 +105,10 @@ void append(dnnl::post_ops& ops, const PostOp& p, const LibraryRequest& request,
       throw dnnl::error(dnnl_unimplemented, "gelu");
     case PostOp::Kind::add: return binary(A::binary_add);
     case PostOp::Kind::mul: return binary(A::binary_mul);
+    case PostOp::Kind::quantize:
+      ops.append_eltwise(1, A::eltwise_linear, 1 / alpha, 0);
+      // Halves go to even numbers before the zero point is added.
+      return ops.append_eltwise(1, A::eltwise_round, 0, 0);
   }
 }
 
@@ -86,6 +120,15 @@ dnnl::primitive_attr make_attributes(const LibraryRequest& request, const View& 
   dnnl::post_ops ops;
   for (const PostOp& p : request.post) append(ops, p, request, dst);
   attributes.set_post_ops(ops);
+  if (!request.integers) return attributes;
+  const codegen::IntegerProducts& integers = *request.integers;
+  // oneDNN numbers the axis of the channels from the front.
+  const int channel = request.op == "conv" ? 1 : static_cast<int>(dst.shape.size()) - 1;
+  if (!integers.scales.empty()) attributes.set_output_scales(1 << channel, integers.scales);
+  if (integers.zero_point != 0) attributes.set_zero_points(DNNL_ARG_SRC, 0, {integers.zero_point});
+  if (!request.post.empty() && request.post.back().kind == PostOp::Kind::quantize &&
+      request.post.back().beta != 0)
+    attributes.set_zero_points(DNNL_ARG_DST, 0, {static_cast<int>(request.post.back().beta)});
   return attributes;
 }
 
@@ -118,7 +161,8 @@ float function_of(const PostOp& p, float x) {
     case PostOp::Kind::gelu:
     case PostOp::Kind::gelu_tanh:  // make_attributes refuses them
     case PostOp::Kind::add:
-    case PostOp::Kind::mul: break;
+    case PostOp::Kind::mul:
+    case PostOp::Kind::quantize: break;
   }
   TESSERA_CHECK(false, "no function that oneDNN computes");
 }

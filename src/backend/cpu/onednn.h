@@ -23,8 +23,11 @@ using codegen::View;
 const dnnl::engine& dnnl_engine();
 
 dnnl::memory::dims to_dims(const std::vector<int64_t>& values);
-/// An f32 descriptor with explicit strides.
-dnnl::memory::desc describe(const Shape& shape, const std::vector<int64_t>& strides);
+/// A descriptor with explicit strides.
+dnnl::memory::desc describe(const Shape& shape, const std::vector<int64_t>& strides,
+                            DType type = DType::f32);
+/// Of f32, u8, i8 and i32; other types are unimplemented.
+dnnl::memory::data_type data_type(DType type);
 
 /// Attributes with a user scratchpad and the request's epilogue. Descriptors of the epilogue's
 /// operands have the rank of `dst`; `first` is the number of the first source that is an operand.
@@ -50,6 +53,10 @@ struct Packed {
   Tensor storage;
   dnnl::memory memory;
 };
+
+/// The bias of a request of integers, which oneDNN adds before it scales, with the type of its
+/// constant and this shape; nothing where there is none. Only known ones are implemented.
+std::optional<Packed> integer_bias(const LibraryRequest& request, const Shape& shape);
 
 /// `from` (at `data`) in the layout `to`.
 Packed pack(const std::byte* data, const dnnl::memory::desc& from, const dnnl::memory::desc& to);

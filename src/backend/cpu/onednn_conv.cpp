@@ -67,16 +67,17 @@ std::shared_ptr<PrimitiveKernel> make(const LibraryRequest& r, bool transposed,
                                       dnnl::algorithm algorithm, const memory* packed = nullptr) {
   const ThreadScope scope(r.threads);
   const Geometry g = geometry(r);
-  const auto f32 = memory::data_type::f32;
   const auto tag = channels_last(r.dst.shape.size());
-  const memory::desc src(to_dims(r.src[0].shape), f32, tag), dst(to_dims(r.dst.shape), f32, tag);
+  const memory::desc src(to_dims(r.src[0].shape), data_type(r.src[0].dtype), tag),
+      dst(to_dims(r.dst.shape), data_type(r.dst.dtype), tag);
   const View w = weights_view(r.src[1], g.group, transposed);
-  const memory::desc any(to_dims(w.shape), f32, memory::format_tag::any);
+  const memory::desc any(to_dims(w.shape), data_type(w.dtype), memory::format_tag::any);
   const bool bias = r.src.size() > 2 && !r.src[2].shape.empty();
   const auto kind = dnnl::prop_kind::forward_inference;
   using Desc = typename Forward::desc;
   const memory::desc bias_desc =
-      bias ? memory::desc(to_dims(r.src[2].shape), f32, memory::format_tag::a) : memory::desc();
+      bias ? memory::desc(to_dims(r.src[2].shape), data_type(r.src[2].dtype), memory::format_tag::a)
+           : memory::desc();
   const Desc desc =
       bias ? Desc(kind, algorithm, src, any, bias_desc, dst, g.strides, g.dilations, g.begin, g.end)
            : Desc(kind, algorithm, src, any, dst, g.strides, g.dilations, g.begin, g.end);
@@ -84,17 +85,21 @@ std::shared_ptr<PrimitiveKernel> make(const LibraryRequest& r, bool transposed,
   auto kernel = std::make_shared<PrimitiveKernel>(pd.impl_info_str());
   kernel->set_primitive(Forward(pd), pd.scratchpad_desc(), r.threads);
   kernel->bind_src(DNNL_ARG_SRC, src, 0);
-  const memory::desc given = describe(w.shape, w.strides);
+  const memory::desc given = describe(w.shape, w.strides, w.dtype);
   if (packed) kernel->bind_constant(DNNL_ARG_WEIGHTS, repack(*packed, pd.weights_desc()));
   else if (r.constants[1])
     kernel->bind_constant(DNNL_ARG_WEIGHTS, pack(r.constants[1]->data(), given, pd.weights_desc()));
   else kernel->bind_reordered(DNNL_ARG_WEIGHTS, given, pd.weights_desc(), 1);
-  if (bias) kernel->bind_src(DNNL_ARG_BIAS, bias_desc, 2);
+  if (auto constant = bias ? integer_bias(r, r.src[2].shape) : std::nullopt)
+    kernel->bind_constant(DNNL_ARG_BIAS, *std::move(constant));
+  else if (bias) kernel->bind_src(DNNL_ARG_BIAS, bias_desc, 2);
   kernel->bind_dst(DNNL_ARG_DST, dst, 0);
   kernel->bind_post(r, r.dst);
-  kernel->guard(r, r.dst, [plain = without_epilogue(r), transposed, algorithm](const memory* w) {
-    return make<Forward>(plain, transposed, algorithm, w);
-  });
+  // Sums of integers are numbers, and so is what functions make of them.
+  if (!r.integers)
+    kernel->guard(r, r.dst, [plain = without_epilogue(r), transposed, algorithm](const memory* w) {
+      return make<Forward>(plain, transposed, algorithm, w);
+    });
   return kernel;
 }
 

@@ -153,16 +153,18 @@ LibraryRequest with_operands_like(const LibraryRequest& r, const View& dst) {
 std::shared_ptr<PrimitiveKernel> make_primitive(const LibraryRequest& r, const Product& p,
                                                 const memory* weights = nullptr) {
   const bool constant = weights != nullptr || r.constants[1] != nullptr;
-  const memory::desc x = describe(p.x.shape, p.x.strides), y = describe(p.y.shape, p.y.strides),
-                     dst = describe(p.dst.shape, p.dst.strides);
+  const memory::desc x = describe(p.x.shape, p.x.strides, p.x.dtype),
+                     y = describe(p.y.shape, p.y.strides, p.y.dtype),
+                     dst = describe(p.dst.shape, p.dst.strides, p.dst.dtype);
   const memory::desc packed =
-      constant ? memory::desc(to_dims(p.y.shape), memory::data_type::f32, memory::format_tag::any)
+      constant ? memory::desc(to_dims(p.y.shape), data_type(p.y.dtype), memory::format_tag::any)
                : y;
   const bool bias = has_bias(r);
   Shape bias_shape(p.dst.shape.size(), 1);
   bias_shape.back() = p.dst.shape.back();
   const memory::desc bias_desc =
-      bias ? describe(bias_shape, codegen::dense_strides(bias_shape)) : memory::desc();
+      bias ? describe(bias_shape, codegen::dense_strides(bias_shape), r.src[2].dtype)
+           : memory::desc();
   const dnnl::matmul::desc desc =
       bias ? dnnl::matmul::desc(x, packed, bias_desc, dst) : dnnl::matmul::desc(x, packed, dst);
   const LibraryRequest joined = with_operands_like(r, p.dst);
@@ -174,12 +176,15 @@ std::shared_ptr<PrimitiveKernel> make_primitive(const LibraryRequest& r, const P
   else if (constant)
     kernel->bind_constant(DNNL_ARG_WEIGHTS, pack(r.constants[1]->data(), y, pd.weights_desc()));
   else kernel->bind_src(DNNL_ARG_WEIGHTS, y, 1);
-  if (bias) kernel->bind_src(DNNL_ARG_BIAS, bias_desc, 2);
+  if (auto known = bias ? integer_bias(r, bias_shape) : std::nullopt)
+    kernel->bind_constant(DNNL_ARG_BIAS, *std::move(known));
+  else if (bias) kernel->bind_src(DNNL_ARG_BIAS, bias_desc, 2);
   kernel->bind_dst(DNNL_ARG_DST, dst, 0);
   kernel->bind_post(joined, p.dst);
-  kernel->guard(joined, p.dst, [plain = without_epilogue(r), p](const memory* w) {
-    return make_primitive(plain, p, w);
-  });
+  if (!r.integers)
+    kernel->guard(joined, p.dst, [plain = without_epilogue(r), p](const memory* w) {
+      return make_primitive(plain, p, w);
+    });
   return kernel;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A rewrite rule as data. One line of a rules file (grammar in docs/rules.md):
+// A rewrite rule as data. One line of a rules file (grammar in docs/rule_language.md):
 //
 //   name : LHS [& LHS]… => RHS [& RHS]… [if TERM…] mode exact|real [when cheaper|asked] [on SAMPLE]
 //

@@ -8,7 +8,6 @@
 #include <mutex>
 
 #include "backend/cpu/activation_pairs.h"
-#include "backend/cpu/aligned_buffer.h"
 #include "backend/cpu/contraction_form.h"
 #include "backend/cpu/line_kernel.h"
 #include "backend/cpu/pair_kernel.h"
@@ -18,6 +17,7 @@
 #include "base/processors.h"
 #include "codegen/emit_contraction.h"
 #include "ops/meaning_text.h"
+#include "runtime/aligned_buffer.h"
 
 namespace tessera::backend::cpu {
 namespace {
@@ -43,7 +43,7 @@ class TileKernel : public runtime::Kernel {
              bytes < third_level;
   }
 
-  void set_packed(AlignedBuffer packed) { packed_ = std::move(packed); }
+  void set_packed(runtime::AlignedBuffer packed) { packed_ = std::move(packed); }
   void set_name(std::string name) { implementation_ = std::move(name); }
 
   void run(const runtime::KernelArgs& args) const override {
@@ -70,7 +70,7 @@ class TileKernel : public runtime::Kernel {
   Code code_;
   std::vector<int> operands_;
   int a_ = 0, b_ = 1;  // sources
-  AlignedBuffer packed_;
+  runtime::AlignedBuffer packed_;
   std::string implementation_;
   int useful_threads_ = 1;
   bool turns_ = false;  ///< every other run visits the weights backward
@@ -109,7 +109,7 @@ std::shared_ptr<TileKernel> tile_kernel(std::shared_ptr<codegen::Jit> jit, Code 
   auto kernel = std::make_shared<TileKernel>(std::move(jit), std::move(code), c, s, form.operands,
                                              form.a, form.b);
   if (c.packed) {
-    AlignedBuffer packed = allocate_aligned(packed_elements(c, s));
+    runtime::AlignedBuffer packed = runtime::allocate_aligned(packed_elements(c, s));
     packings.push_back([c, s, from = *weights, to = packed.get(), keep = kernel] {
       pack_b(c, s, from.as<float>(), to);
     });

@@ -7,7 +7,6 @@
 #include <array>
 #include <cstring>
 
-#include "backend/cpu/aligned_buffer.h"
 #include "backend/cpu/contraction_form.h"
 #include "backend/cpu/line_plan.h"
 #include "backend/cpu/parallel.h"
@@ -16,6 +15,7 @@
 #include "codegen/emit_contraction.h"
 #include "ops/attr_reader.h"
 #include "ops/registry.h"
+#include "runtime/aligned_buffer.h"
 
 namespace tessera::backend::cpu {
 namespace {
@@ -78,7 +78,7 @@ struct Source {
 
 struct Member {
   Code code;
-  AlignedBuffer packed;
+  runtime::AlignedBuffer packed;
   std::vector<Source> sources;
   int64_t lines = 0, line_bytes = 0, image_bytes = 0;  ///< of the result
   int64_t line_tiles = 0, row_tiles = 0, panels = 0;
@@ -258,7 +258,7 @@ Member make_member(const LineRequest::Member& from, const ContractionForm& form,
   const ContractionTiles t = cut_tiles(c, s);
   Member member;
   member.code = shop.compile(key_of(c, s), contraction_kernel(c, s));
-  member.packed = allocate_aligned(packed_elements(c, s));
+  member.packed = runtime::allocate_aligned(packed_elements(c, s));
   shop.packings.push_back(
       [c, s, weights = *r.constants[1], to = member.packed.get(),
        keep = member.packed.get_deleter().owner] { pack_b(c, s, weights.as<float>(), to); });

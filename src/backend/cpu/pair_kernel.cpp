@@ -8,11 +8,11 @@
 #include <cmath>
 #include <mutex>
 
-#include "backend/cpu/aligned_buffer.h"
 #include "backend/cpu/parallel.h"
 #include "backend/cpu/row_rounding.h"
 #include "base/check.h"
 #include "codegen/emit_contraction.h"
+#include "runtime/aligned_buffer.h"
 
 namespace tessera::backend::cpu {
 namespace {
@@ -73,7 +73,7 @@ class PairKernel : public runtime::Kernel {
     implementation_ = (c.has_units() ? "i16 tiles " : "bf16 tiles ") + s.to_string();
   }
 
-  void set_packed(AlignedBuffer packed) { packed_ = std::move(packed); }
+  void set_packed(runtime::AlignedBuffer packed) { packed_ = std::move(packed); }
 
   bool reads(size_t number) const override { return number != 1; }
   std::string implementation() const override { return implementation_; }
@@ -151,7 +151,7 @@ class PairKernel : public runtime::Kernel {
   Code code_;
   RowRounding rounding_;
   std::vector<int> operands_;
-  AlignedBuffer packed_;
+  runtime::AlignedBuffer packed_;
   std::string implementation_;
   int useful_threads_;
   RowBlocks blocks_;
@@ -232,10 +232,10 @@ class IntegerKernel : public PairKernel {
   mutable std::shared_ptr<const runtime::Kernel> direct_;
 };
 
-AlignedBuffer pack(const Contraction& c, const ContractionSchedule& s, const Tensor& weights,
-                   const float* units) {
+runtime::AlignedBuffer pack(const Contraction& c, const ContractionSchedule& s,
+                            const Tensor& weights, const float* units) {
   const int64_t count = codegen::packed_elements(c, s);
-  AlignedBuffer packed = count > 0 ? allocate_aligned(count) : nullptr;
+  runtime::AlignedBuffer packed = count > 0 ? runtime::allocate_aligned(count) : nullptr;
   pack_b(c, s, weights.as<float>(), packed.get(), units);
   return packed;
 }

@@ -11,7 +11,6 @@
 #include <cmath>
 #include <mutex>
 
-#include "backend/cpu/aligned_buffer.h"
 #include "backend/cpu/parallel.h"
 #include "backend/cpu/row_rounding.h"
 #include "base/check.h"
@@ -19,6 +18,7 @@
 #include "ops/attr_reader.h"
 #include "ops/meaning_text.h"
 #include "ops/registry.h"
+#include "runtime/aligned_buffer.h"
 
 namespace tessera::backend::cpu {
 namespace {
@@ -119,7 +119,7 @@ class WinogradKernel : public runtime::Kernel {
   }
 
   Code input, output, product;
-  AlignedBuffer weights;
+  runtime::AlignedBuffer weights;
   std::shared_ptr<codegen::Jit> code;
   std::optional<RowRounding> integers;  ///< rounds transformed inputs
   std::vector<float> column_units;      ///< then those of the weights
@@ -279,7 +279,7 @@ std::shared_ptr<const runtime::Kernel> make_winograd(
   kernel->product = compile(key_of(p, (c.pairs ? "i16 products " : "products ") + s.to_string()),
                             contraction_kernel(c, s));
   const std::vector<int64_t>& w = r.src[1].strides;
-  kernel->weights = allocate_aligned(packed_elements(c, s));
+  kernel->weights = runtime::allocate_aligned(packed_elements(c, s));
   packings.push_back(
       [p, c, s, kernel, from = *r.constants[1], strides = std::array{w[0], w[1], w[2], w[3]}] {
         const std::vector<float> transformed = winograd_weights(p, from.as<float>(), strides);

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <memory>
 
-namespace tessera::backend::cpu {
+namespace tessera::runtime {
 
 /// Lets go of the memory that a buffer shares with others.
 struct ReleaseMemory {
@@ -20,4 +20,4 @@ using AlignedBuffer = std::unique_ptr<float, ReleaseMemory>;
 /// last buffer of a block is. Thread-safe.
 AlignedBuffer allocate_aligned(int64_t count);
 
-}  // namespace tessera::backend::cpu
+}  // namespace tessera::runtime

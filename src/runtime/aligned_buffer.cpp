@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Blocks of memory that are handed out from front to back.
-#include "backend/cpu/aligned_buffer.h"
+#include "runtime/aligned_buffer.h"
 
 #include <algorithm>
 #include <mutex>
 
 #include "types/tensor.h"
 
-namespace tessera::backend::cpu {
+namespace tessera::runtime {
 namespace {
 
 constexpr int64_t alignment = 16;                   // floats
@@ -48,4 +48,4 @@ AlignedBuffer allocate_aligned(int64_t count) {
   return {start, ReleaseMemory{std::move(block)}};
 }
 
-}  // namespace tessera::backend::cpu
+}  // namespace tessera::runtime

@@ -3,10 +3,13 @@
 //
 //     claims_bench [CLAIM...]
 //
-// Every claim compares a program compiled as a whole with the same program one kernel per operator.
-// The kernels of both are listed with their share of what bounds them: arithmetic at the peak, or
-// their bytes at the speed of a copy beyond the caches. The claim `functions` compares exp, log,
-// tanh and erf with glibc's vector library. Both sides are measured by turns; peaks beside them.
+// Every claim compares a program compiled as a whole with the same program one kernel per operator,
+// or with parts of it that are each one kernel. The kernels of both are listed with their share of
+// what bounds them: arithmetic at the peak, or their bytes at the speed of a copy beyond the
+// caches. A kernel of the other side that takes longer than its bound allows at 85 % counts as if
+// it took just that, so that no claim holds because of a slow baseline. The claim `functions`
+// compares exp, log, tanh and erf with glibc's vector library. Both sides are measured by turns;
+// peaks beside them.
 #include <dlfcn.h>
 #include <immintrin.h>
 
@@ -33,11 +36,14 @@ double now() {
 
 struct Claim {
   const char* name;
-  double asked;  ///< least ratio of the operators' times to the fused program's
+  double asked;  ///< least ratio of the other side's time to the fused program's
   const char* program;
+  std::vector<const char*> parts = {};  ///< of the other side; empty: one kernel per operator
 };
 
-constexpr Claim claims[] = {
+constexpr double least_share = 0.85;  ///< of its bound that a kernel of the other side must reach
+
+const Claim claims[] = {
     {"gelu", 1.7, "input x: f32[16777216]\noutput y = gelu(x) * 0.7\n"},
     {"softmax", 2.5,
      "input x: f32[16384, 1024]\nt = reduce_max(x, axes=[-1])\ne = exp(x - t)\n"
@@ -46,9 +52,13 @@ constexpr Claim claims[] = {
      "input x: f32[16384, 1024]\ninput w: f32[1024]\ninput b: f32[1024]\n"
      "d = x - reduce_mean(x, axes=[-1])\nv = reduce_mean(d * d, axes=[-1])\n"
      "output y = d / sqrt(v + 0.00001) * w + b\n"},
-    {"attention", 1.15,
+    {"attention",
+     1.15,
      "input q: f32[12, 1024, 64]\ninput k: f32[12, 1024, 64]\ninput v: f32[12, 1024, 64]\n"
-     "output y = softmax(q @ k.T * 0.125, axis=-1) @ v\n"},
+     "output y = softmax(q @ k.T * 0.125, axis=-1) @ v\n",
+     {"input q: f32[12, 1024, 64]\ninput k: f32[12, 1024, 64]\noutput s = q @ k.T * 0.125\n",
+      "input s: f32[12, 1024, 1024]\noutput p = softmax(s, axis=-1)\n",
+      "input p: f32[12, 1024, 1024]\ninput v: f32[12, 1024, 64]\noutput y = p @ v\n"}},
 };
 
 std::vector<Tensor> inputs_of(const runtime::Plan& plan) {
@@ -62,45 +72,70 @@ std::vector<Tensor> inputs_of(const runtime::Plan& plan) {
   return inputs;
 }
 
-// Each kernel with the time that it took, at best.
-void list_kernels(const runtime::Plan& plan, const std::vector<double>& seconds, double flops,
-                  double copied) {
-  for (size_t k = 0; k < seconds.size(); ++k) {
-    const runtime::Launch& l = plan.launches()[k];
-    const double bound = std::max(l.flops / flops, l.bytes / copied);
-    std::printf("    %9.0f us  %4.0f %% of its bound  %s (%s)\n", seconds[k] * 1e6,
-                100 * bound / seconds[k], l.name.c_str(), l.kernel->implementation().c_str());
+// A compiled program and the least time that each of its kernels took.
+struct Measured {
+  std::unique_ptr<runtime::Plan> plan;
+  std::vector<Tensor> inputs;
+  std::vector<double> seconds;
+
+  explicit Measured(std::unique_ptr<runtime::Plan> compiled)
+      : plan(std::move(compiled)),
+        inputs(inputs_of(*plan)),
+        seconds(plan->launches().size(), 1e9) {}
+
+  void run() {
+    const std::vector<double> now = plan->profile(inputs, 2);
+    for (size_t k = 0; k < now.size(); ++k) seconds[k] = std::min(seconds[k], now[k]);
   }
+};
+
+struct Peaks {
+  double flops = 0, copied = 0;
+  double bound(const runtime::Launch& l) const {
+    return std::max(l.flops / flops, l.bytes / copied);
+  }
+};
+
+// Lists kernels; their time, in which none counts for more than `most` times its bound.
+double list_kernels(const std::vector<Measured>& programs, const Peaks& peaks, double most) {
+  double total = 0;
+  for (const Measured& p : programs)
+    for (size_t k = 0; k < p.seconds.size(); ++k) {
+      const runtime::Launch& l = p.plan->launches()[k];
+      const double bound = peaks.bound(l), counted = std::min(p.seconds[k], most * bound);
+      std::printf("    %9.0f us  %4.0f %% of its bound  %s (%s)", p.seconds[k] * 1e6,
+                  100 * bound / p.seconds[k], l.name.c_str(), l.kernel->implementation().c_str());
+      if (counted < p.seconds[k]) std::printf(", counts as %.0f us", counted * 1e6);
+      std::printf("\n");
+      total += counted;
+    }
+  return total;
 }
 
 bool examine(const Claim& claim, codegen::Target& target) {
-  const ir::Graph graph = lang::parse_program(claim.program, claim.name);
-  const auto whole = plan::compile(graph, target, {.threads = 1});
-  const auto parts = plan::compile(graph, target, {.threads = 1, .fuse = false});
-  const std::vector<Tensor> inputs = inputs_of(*whole);
-  std::vector<double> best_whole(whole->launches().size(), 1e9), best_parts;
-  best_parts.assign(parts->launches().size(), 1e9);
-  double flops = 0, copied = 0;
+  const auto compile = [&](const char* program, bool fuse) {
+    const ir::Graph graph = lang::parse_program(program, claim.name);
+    return Measured(plan::compile(graph, target, {.threads = 1, .fuse = fuse}));
+  };
+  std::vector<Measured> fused, other;
+  fused.push_back(compile(claim.program, true));
+  for (const char* part : claim.parts) other.push_back(compile(part, true));
+  if (other.empty()) other.push_back(compile(claim.program, false));
+  Peaks peaks;
   for (int round = 0; round < 5; ++round) {
-    const auto turn = [&](runtime::Plan& plan, std::vector<double>& best) {
-      const std::vector<double> seconds = plan.profile(inputs, 2);
-      for (size_t k = 0; k < best.size(); ++k) best[k] = std::min(best[k], seconds[k]);
-    };
-    turn(*whole, best_whole);
-    turn(*parts, best_parts);
-    flops = std::max(flops, cost::measure_flops(4));
-    copied = std::max(copied, cost::measure_copy(size_t{64} << 20, 2));
+    for (auto* side : {&fused, &other})
+      for (Measured& program : *side) program.run();
+    peaks.flops = std::max(peaks.flops, cost::measure_flops(4));
+    peaks.copied = std::max(peaks.copied, cost::measure_copy(size_t{64} << 20, 2));
   }
-  double fused = 0, unfused = 0;
-  for (double s : best_whole) fused += s;
-  for (double s : best_parts) unfused += s;
-  std::printf("%s: one kernel per operator / fused %.2f (asked: %.2f), copies at %.1f GB/s\n",
-              claim.name, unfused / fused, claim.asked, copied * 1e-9);
-  std::printf("  fused\n");
-  list_kernels(*whole, best_whole, flops, copied);
-  std::printf("  one kernel per operator\n");
-  list_kernels(*parts, best_parts, flops, copied);
-  return unfused / fused >= claim.asked;
+  constexpr double unlimited = 1e9;
+  std::printf("%s, fused (copies at %.1f GB/s)\n", claim.name, peaks.copied * 1e-9);
+  const double time = list_kernels(fused, peaks, unlimited);
+  std::printf("  %s\n", claim.parts.empty() ? "one kernel per operator" : "parts");
+  const double others = list_kernels(other, peaks, 1 / least_share);
+  const double ratio = others / time;
+  std::printf("  %s: %.2f times as fast (asked: %.2f)\n", claim.name, ratio, claim.asked);
+  return ratio >= claim.asked;
 }
 
 #ifdef __x86_64__

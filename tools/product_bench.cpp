@@ -17,7 +17,7 @@
 
 #include "backend/cpu/target.h"
 #include "base/rng.h"
-#include "codegen/emit_contraction.h"
+#include "codegen/loop_kernel.h"
 
 namespace tessera {
 namespace {

@@ -9,7 +9,7 @@
 #include <limits>
 
 #include "base/rng.h"
-#include "codegen/emit_contraction.h"
+#include "codegen/loop_kernel.h"
 #include "types/dtype.h"
 
 namespace tessera::codegen {

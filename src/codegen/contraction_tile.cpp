@@ -13,7 +13,7 @@
 #include <map>
 
 #include "base/check.h"
-#include "codegen/emit_epilogue.h"
+#include "codegen/emit_scalar.h"
 
 namespace tessera::codegen {
 

@@ -2,7 +2,7 @@
 // The function that walks the tasks of a contraction. A task's number holds, from the slowest to
 // the fastest: the batch (or it comes last), then panel of columns and tile of rows (or the other
 // way round).
-#include "codegen/emit_contraction.h"
+#include "codegen/loop_kernel.h"
 
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/Module.h>

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Epilogues as instructions on vectors.
-#include "codegen/emit_epilogue.h"
 
 #include <llvm/IR/IRBuilder.h>
 

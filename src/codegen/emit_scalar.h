@@ -3,7 +3,10 @@
 // Registers hold f16 and bf16 as float and bool as i1; integers have their own width.
 #pragma once
 
-#include "ir/scalar.h"
+#include <functional>
+#include <span>
+
+#include "ir/meaning.h"
 
 namespace llvm {
 class IRBuilderBase;
@@ -39,6 +42,13 @@ llvm::Value* emit_combine(llvm::IRBuilderBase& b, ir::Prim prim, DType type, llv
                           llvm::Value* total);
 /// The combination of all lanes of `v`.
 llvm::Value* emit_horizontal(llvm::IRBuilderBase& b, ir::Prim prim, DType type, llvm::Value* v);
+
+/// The value of the meaning's only output for a vector of sums (its input 0); `operand(k)` is the
+/// vector of its input k + 1. REQUIRES: no reductions and no variables in the body.
+llvm::Value* emit_epilogue(llvm::IRBuilderBase& b, const ir::Meaning& meaning, llvm::Value* sum,
+                           int lanes, const std::function<llvm::Value*(size_t)>& operand);
+/// Whether it computes functions that take many instructions, such as exp.
+bool has_function(const ir::Meaning& meaning);
 
 /// A C function that emitted code calls by name, and where it is.
 struct ExternalFunction {

@@ -43,6 +43,10 @@ struct EmittedKernel {
   double flops_per_row = 0;
 };
 
+/// The kernel of a contraction that is not empty: its rows are the tasks of cut_tiles(); its
+/// sources are a, b (packed or not) and the operands of the epilogue, its destination is dst.
+EmittedKernel contraction_kernel(const Contraction& c, const ContractionSchedule& s);
+
 /// Of the processor that runs this program.
 VectorUnit host_vector_unit();
 

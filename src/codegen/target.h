@@ -90,6 +90,11 @@ struct LibraryRequest {
   std::shared_ptr<const tile::File> kernel;
   Precision precision = Precision::f32;
   std::shared_ptr<const IntegerProducts> integers;  ///< of conv and matmul by constants, or null
+  /// Of op "attention", softmax(f(scale · q·kᵀ)) · v with sources q, kᵀ, v and those of f, whose
+  /// shapes broadcast to [batch…, keys, queries]: f of the scaled product, which is its input 0,
+  /// and of a number of each further source. Null: the product itself.
+  std::shared_ptr<const ir::Meaning> score;
+  double scale = 1;
 };
 
 /// Convolutions of which each reads what others computed, to be run a few lines of the image at a

@@ -9,7 +9,7 @@
 #include <span>
 
 #include "base/check.h"
-#include "codegen/emit_epilogue.h"
+#include "codegen/emit_scalar.h"
 
 namespace tessera::codegen {
 namespace {

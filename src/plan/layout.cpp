@@ -69,7 +69,8 @@ class LayoutPass {
 
  private:
   static bool is_convolution(const Step& s) {
-    return s.kind == Step::Kind::library && s.op != "matmul" && s.op != "concat";
+    return s.kind == Step::Kind::library && s.op != "matmul" && s.op != "concat" &&
+           s.op != "attention";
   }
 
   // Values that a convolution reads should be made channels last.
@@ -84,6 +85,7 @@ class LayoutPass {
   void arrange_library(Step& s) {
     if (s.op == "matmul") return arrange_matmul(s);
     if (s.op == "concat") return arrange_concat(s);
+    if (s.op == "attention") return arrange_attention(s);
     const size_t rank = d_.values[s.dst[0]].shape.size();
     const std::vector<int> order = channels_last(rank);
     s.src[0] = in_order(s.src[0], order);
@@ -93,6 +95,12 @@ class LayoutPass {
       s.src[k] = in_order(s.src[k], full ? order : std::vector<int>{});
     }
     d_.values[s.dst[0]].order = order;
+  }
+
+  // Keys and values are read one number at a time, wherever they lie.
+  void arrange_attention(Step& s) {
+    if (strides_of(d_, s.src[0]).back() != 1) s.src[0] = in_order(s.src[0], {});
+    for (size_t k = 3; k < s.src.size(); ++k) s.src[k] = in_order(s.src[k], {});
   }
 
   // Parts and whole lie in one order.

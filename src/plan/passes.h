@@ -69,6 +69,9 @@ void absorb_epilogues(Draft& draft, const Refusals& refusals);
 /// Substitutes producers into consumers where memory traffic saved outweighs what is recomputed.
 void fuse(Draft& draft);
 
+/// Two products with a softmax between them, as fuse() leaves it, become attention.
+void fuse_attention(Draft& draft, const Refusals& refusals);
+
 /// Concatenations that were not fused into their consumers become copies of rows.
 void choose_copies(Draft& draft);
 

@@ -36,7 +36,13 @@ void count_library(const Draft& d, Step& s) {
     for (ValueId v : *list)
       if (v != no_value) s.bytes += static_cast<double>(d.values[v].bytes());
   s.flops = elements * static_cast<double>(s.post.size());
-  if (s.op == "matmul") {
+  if (s.op == "attention") {
+    // Two products, and five operations of the softmax, for each score.
+    const auto size = static_cast<double>(d.values[s.src[0]].shape.back()),
+               value_size = static_cast<double>(d.values[s.dst[0]].shape.back()),
+               keys = static_cast<double>(d.values[s.src[1]].shape.back());
+    s.flops = elements / value_size * keys * (2 * size + 2 * value_size + 5);
+  } else if (s.op == "matmul") {
     s.flops += 2 * elements * static_cast<double>(d.values[s.src[0]].shape.back());
   } else if (s.op == "conv" || s.op == "conv_transpose") {
     const Value& weights = d.values[s.src[1]];
@@ -56,6 +62,8 @@ codegen::LibraryRequest library_request(const Draft& d, const Step& s,
   request.post = s.post;
   request.kernel = s.kernel;
   request.integers = s.integers;
+  request.score = s.score;
+  request.scale = s.scale;
   request.threads = options.threads;
   request.generated_only = options.generated_only;
   request.own_products = options.own_products;

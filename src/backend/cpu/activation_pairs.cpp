@@ -13,7 +13,7 @@
 #include "backend/cpu/parallel.h"
 #include "backend/cpu/row_rounding.h"
 #include "base/check.h"
-#include "codegen/emit_contraction.h"
+#include "codegen/loop_kernel.h"
 
 namespace tessera::backend::cpu {
 namespace {

@@ -15,7 +15,7 @@
 #include "backend/cpu/winograd_kernel.h"
 #include "base/check.h"
 #include "base/processors.h"
-#include "codegen/emit_contraction.h"
+#include "codegen/loop_kernel.h"
 #include "ops/meaning_text.h"
 #include "runtime/aligned_buffer.h"
 

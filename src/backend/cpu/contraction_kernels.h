@@ -44,6 +44,8 @@ class ContractionKernels {
   bool has_lines(const codegen::LibraryRequest& request) const;
   double gain_of_lines(const codegen::LineRequest& request) const;
   std::shared_ptr<const runtime::Kernel> make_lines(const codegen::LineRequest& request);
+  /// Op "attention" (codegen/attention.h); null where the kernel does not fit.
+  std::shared_ptr<const runtime::Kernel> make_attention(const codegen::LibraryRequest& request);
   /// Compiles what was made since the last time and packs its weights, in parallel; before it,
   /// kernels must not run. Each kernel's weights are let go of as soon as they are packed.
   void finish();

@@ -12,7 +12,7 @@
 #include "backend/cpu/parallel.h"
 #include "backend/cpu/winograd_kernel.h"
 #include "base/check.h"
-#include "codegen/emit_contraction.h"
+#include "codegen/loop_kernel.h"
 #include "ops/attr_reader.h"
 #include "ops/registry.h"
 #include "runtime/aligned_buffer.h"

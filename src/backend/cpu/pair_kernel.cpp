@@ -11,8 +11,8 @@
 #include "backend/cpu/parallel.h"
 #include "backend/cpu/row_rounding.h"
 #include "base/check.h"
-#include "codegen/emit_contraction.h"
 #include "runtime/aligned_buffer.h"
+#include "codegen/loop_kernel.h"
 
 namespace tessera::backend::cpu {
 namespace {

@@ -14,7 +14,7 @@
 #include "backend/cpu/parallel.h"
 #include "backend/cpu/row_rounding.h"
 #include "base/check.h"
-#include "codegen/emit_contraction.h"
+#include "codegen/loop_kernel.h"
 #include "ops/attr_reader.h"
 #include "ops/meaning_text.h"
 #include "ops/registry.h"

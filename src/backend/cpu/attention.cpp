@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// Attention as a kernel of the runtime: blocks of queries shared among threads.
+#include <algorithm>
+
+#include "backend/cpu/contraction_kernels.h"
+#include "backend/cpu/parallel.h"
+#include "base/check.h"
+#include "codegen/attention.h"
+#include "ops/meaning_text.h"
+
+namespace tessera::backend::cpu {
+namespace {
+
+using codegen::AttentionForm;
+using codegen::View;
+
+// Scores of a block of queries beyond this do not fit the second-level cache.
+constexpr int64_t most_keys = 4096;
+
+class AttentionKernel : public runtime::Kernel {
+ public:
+  AttentionKernel(std::shared_ptr<codegen::Jit> jit, Code code, int64_t tasks, int64_t floats,
+                  int threads)
+      : jit_(std::move(jit)), code_(std::move(code)), floats_(floats), threads_(threads) {
+    // A part has scratch memory of its own; two for each thread, in case one is late.
+    parts_ = std::min<int64_t>(tasks, threads > 1 ? 2 * threads : 1);
+  }
+
+  void run(const runtime::KernelArgs& args) const override {
+    TESSERA_CHECK(code_->run, "a kernel is run before it is finished");
+    parallel_for(std::min(args.threads, threads_), parts_, [&](int64_t begin, int64_t end) {
+      for (int64_t part = begin; part < end; ++part) {
+        std::byte* dst[] = {args.dst[0],
+                            args.scratch + part * floats_ * static_cast<int64_t>(sizeof(float))};
+        code_->run(args.src, dst, code_->rows * part / parts_, code_->rows * (part + 1) / parts_);
+      }
+    });
+  }
+
+  size_t scratch_bytes() const override {
+    return static_cast<size_t>(parts_ * floats_) * sizeof(float);
+  }
+  std::string implementation() const override { return "attention"; }
+
+ private:
+  std::shared_ptr<codegen::Jit> jit_;  // owns the code
+  Code code_;
+  int64_t floats_ = 0, parts_ = 1;
+  int threads_ = 1;
+};
+
+// Strides over the batch axes of the destination, 0 where `v` has one element.
+std::vector<int64_t> batch_strides(const View& v, size_t axes) {
+  std::vector<int64_t> result(axes, 0);
+  const size_t own = v.shape.size() - 2;
+  for (size_t k = 0; k < std::min(axes, own); ++k)
+    if (v.shape[own - 1 - k] > 1) result[axes - 1 - k] = v.strides[own - 1 - k];
+  return result;
+}
+
+void append(std::string& key, const std::vector<int64_t>& numbers) {
+  for (int64_t n : numbers) key += fmt::format(",{}", n);
+  key += ';';
+}
+
+std::string key_of(const AttentionForm& f) {
+  std::string key = "attention ";
+  for (const auto* list : {&f.batch, &f.q_batch, &f.k_batch, &f.v_batch, &f.dst_batch})
+    append(key, *list);
+  append(key, {f.queries, f.keys, f.size, f.value_size, f.q_row, f.k_row, f.k_column, f.v_row,
+               f.v_column, f.dst_row});
+  key += fmt::format("{}", f.scale);
+  for (const AttentionForm::Operand& o : f.operands) {
+    key += fmt::format("|{},{},{}", to_string(o.dtype), o.query, o.key);
+    append(key, o.batch);
+  }
+  if (f.score) key += ops::print_meaning(*f.score, "score");
+  return key;
+}
+
+// Nothing when the kernel does not compute the request.
+std::optional<AttentionForm> attention_form(const codegen::LibraryRequest& r, int lanes) {
+  for (const View& v : r.src)
+    if (v.shape.size() < 2) return std::nullopt;
+  const View &q = r.src[0], &k = r.src[1], &v = r.src[2];
+  const auto last = [](const View& view) { return view.strides.back(); };
+  const auto row = [](const View& view) { return view.strides[view.strides.size() - 2]; };
+  AttentionForm f;
+  const size_t axes = r.dst.shape.size() - 2;
+  f.batch.assign(r.dst.shape.begin(), r.dst.shape.begin() + static_cast<long>(axes));
+  f.queries = r.dst.shape[axes];
+  f.value_size = r.dst.shape[axes + 1];
+  f.size = q.shape.back();
+  f.keys = k.shape.back();
+  const bool fits = f.queries > 0 && f.keys > 0 && f.keys <= most_keys && f.size > 0 &&
+                    f.size % lanes == 0 && f.value_size > 0 && f.value_size % lanes == 0 &&
+                    last(q) == 1 && last(r.dst) == 1;
+  if (!fits || std::any_of(f.batch.begin(), f.batch.end(), [](int64_t n) { return n == 0; }))
+    return std::nullopt;
+  f.q_batch = batch_strides(q, axes);
+  f.k_batch = batch_strides(k, axes);
+  f.v_batch = batch_strides(v, axes);
+  f.dst_batch = batch_strides(r.dst, axes);
+  f.q_row = row(q), f.dst_row = row(r.dst);
+  f.k_row = last(k), f.k_column = row(k);
+  f.v_row = row(v), f.v_column = last(v);
+  f.scale = r.scale;
+  f.score = r.score;
+  for (size_t n = 3; n < r.src.size(); ++n) {
+    const View& o = r.src[n];
+    const int64_t queries = o.shape.back(), keys = o.shape[o.shape.size() - 2];
+    if ((o.dtype != DType::f32 && o.dtype != DType::boolean) || (queries > 1 && last(o) != 1))
+      return std::nullopt;
+    f.operands.push_back(
+        {o.dtype, batch_strides(o, axes), queries > 1 ? 1 : 0, keys > 1 ? row(o) : 0});
+  }
+  return f;
+}
+
+}  // namespace
+
+std::shared_ptr<const runtime::Kernel> ContractionKernels::make_attention(
+    const codegen::LibraryRequest& r) {
+  const auto form = attention_form(r, unit_.lanes);
+  if (!form) return nullptr;
+  codegen::EmittedKernel emitted = attention_kernel(*form, unit_);
+  const int64_t tasks = emitted.rows;
+  const Code code = compile(key_of(*form), std::move(emitted));
+  const int threads = std::min(r.threads, useful_threads(product_nanoseconds(r.flops, r.bytes)));
+  return std::make_shared<AttentionKernel>(jit_, code, tasks, attention_scratch(*form, unit_.lanes),
+                                           threads);
+}
+
+}  // namespace tessera::backend::cpu

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Attention as machine code: softmax(f(q · kᵀ)) · v for blocks of queries whose scores stay in the
+// second-level cache.
+//
+// The lanes of all vectors are queries. A block of queries is transposed once; keys and values are
+// then read as they lie, one broadcast number at a time, by two products of the same form:
+//   scores[key][query]   = f(Σ_d k[key][d] · q[d][query])        with the largest one of each query
+//   weights              = exp(scores − largest), and their sums
+//   result[d][query]     = Σ_key v[key][d] · weights[key][query]
+// and the result is divided by the sums and transposed back. Weights are divided after the product,
+// so a sum may overflow where the products' own sizes come within its length of the largest float.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "codegen/loop_kernel.h"
+
+namespace tessera::codegen {
+
+/// One attention over a batch. Strides in elements; 0 where something is shared.
+struct AttentionForm {
+  struct Operand {
+    DType dtype = DType::f32;
+    std::vector<int64_t> batch;
+    int64_t query = 0, key = 0;  ///< query: 0 or 1
+  };
+  std::vector<int64_t> batch;  ///< extents
+  std::vector<int64_t> q_batch, k_batch, v_batch, dst_batch;
+  int64_t queries = 0, keys = 0, size = 0, value_size = 0;
+  int64_t q_row = 0, k_row = 0, k_column = 0, v_row = 0, v_column = 0, dst_row = 0;
+  double scale = 1;                          ///< of the product
+  std::shared_ptr<const ir::Meaning> score;  ///< f, or null: input 0 is the scaled product
+  std::vector<Operand> operands;             ///< inputs of `score` after the first
+};
+
+/// Floats of scratch memory for one call of the code, which is its second destination.
+int64_t attention_scratch(const AttentionForm& form, int lanes);
+/// Sources are q, k, v and the operands, the first destination is the result; a task is one block
+/// of queries. REQUIRES: sizes that are not 0, those of heads multiples of the lanes and of 4.
+EmittedKernel attention_kernel(const AttentionForm& form, VectorUnit unit);
+
+}  // namespace tessera::codegen

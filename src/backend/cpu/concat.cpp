@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Concatenation as copies of rows.
-#include "backend/cpu/concat.h"
+#include "backend/cpu/direct.h"
 
 #include <algorithm>
 #include <cstring>

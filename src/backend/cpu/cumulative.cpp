@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Cumulative sums and products, a block of columns at a time.
-#include "backend/cpu/cumulative.h"
+#include "backend/cpu/direct.h"
 
 #include <algorithm>
 #include <array>

@@ -11,8 +11,8 @@
 #include "backend/cpu/parallel.h"
 #include "backend/cpu/row_rounding.h"
 #include "base/check.h"
-#include "runtime/aligned_buffer.h"
 #include "codegen/loop_kernel.h"
+#include "runtime/aligned_buffer.h"
 
 namespace tessera::backend::cpu {
 namespace {

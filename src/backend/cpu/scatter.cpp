@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Scatters as a copy and a walk over the updates.
-#include "backend/cpu/scatter.h"
+#include "backend/cpu/direct.h"
 
 #include <algorithm>
 #include <array>

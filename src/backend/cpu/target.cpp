@@ -4,13 +4,11 @@
 
 #include <algorithm>
 
-#include "backend/cpu/concat.h"
 #include "backend/cpu/contraction_kernels.h"
-#include "backend/cpu/cumulative.h"
+#include "backend/cpu/direct.h"
 #include "backend/cpu/loop_kernels.h"
 #include "backend/cpu/onednn.h"
 #include "backend/cpu/parallel.h"
-#include "backend/cpu/scatter.h"
 #include "base/check.h"
 
 namespace tessera::backend::cpu {

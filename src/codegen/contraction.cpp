@@ -72,6 +72,37 @@ std::string ContractionSchedule::to_string() const {
                      prefetch ? " prefetch" : "");
 }
 
+std::vector<std::vector<LineElement>> line_segments(const std::vector<int64_t>& rows, int64_t tap,
+                                                    const std::vector<std::vector<bool>>& seeing) {
+  constexpr double sums_on_the_way = 8;
+  const auto of_rows = [&](size_t first, size_t end) {
+    std::map<int64_t, LineElement> found;
+    for (size_t r = first; r < end; ++r)
+      for (size_t t = 0; t < seeing.size(); ++t) {
+        const auto number = static_cast<int64_t>(t);
+        const int64_t distance = rows[r] + number * tap;
+        if (!seeing[t][r]) continue;
+        found.try_emplace(distance, LineElement{distance, {}})
+            .first->second.users.emplace_back(r, number);
+      }
+    std::vector<LineElement> elements;
+    for (auto& [distance, element] : found) elements.push_back(std::move(element));
+    return elements;
+  };
+  double uses = 0;
+  const std::vector<LineElement> all = of_rows(0, rows.size());
+  for (const LineElement& e : all) uses += static_cast<double>(e.users.size());
+  const double share = uses / static_cast<double>(std::max<size_t>(all.size(), 1));
+  const auto count = static_cast<size_t>(std::clamp<double>(
+      std::ceil(sums_on_the_way / std::max(share, 1.0)), 1, static_cast<double>(rows.size())));
+  std::vector<std::vector<LineElement>> segments;
+  for (size_t k = 0; k < count; ++k)
+    segments.push_back(of_rows(k * rows.size() / count, (k + 1) * rows.size() / count));
+  std::sort(segments.begin(), segments.end(),
+            [](const auto& x, const auto& y) { return x.size() > y.size(); });
+  return segments;
+}
+
 namespace {
 
 // Axes of one index are no axes, unless a window looks at them.
@@ -282,6 +313,9 @@ ContractionSchedule choose_schedule(const Contraction& c, VectorUnit unit) {
     s.prefetch = false;
     return s;
   }
+  // Half a vector of columns is shared by two rows.
+  const int64_t rest = c.column.extent % unit.lanes;
+  const bool ends_in_half = rest > 0 && 2 * rest <= unit.lanes && c.packed && !c.pairs;
   double best = HUGE_VAL;
   for (const Block& block : blocks) {
     ContractionSchedule candidate = s;
@@ -294,12 +328,13 @@ ContractionSchedule choose_schedule(const Contraction& c, VectorUnit unit) {
     for (const auto& o : t.outer)
       for (const auto& i : t.inner) {
         const auto rows = static_cast<double>(o.count * i.count);
-        const auto tile = [&](int64_t width) {
-          const double v = static_cast<double>(width / unit.lanes);
+        const auto tile = [&](int64_t width, bool is_half = false) {
+          const double v = static_cast<double>(width / unit.lanes) - (is_half ? 0.5 : 0);
           return steps * cycles(rows, v, far, c.pairs.has_value()) + far_totals(c, rows, v) +
                  2 * rows * v + 30;
         };
-        cost += static_cast<double>(t.panels - 1) * tile(t.panel_width) + tile(t.last_width);
+        cost += static_cast<double>(t.panels - 1) * tile(t.panel_width) +
+                tile(t.last_width, ends_in_half);
       }
     if (aliased && block.rows > 8) cost *= 1.05;
     if (cost >= best * 0.995) continue;

@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ir/meaning.h"
@@ -130,6 +131,20 @@ struct ContractionTiles {
   int64_t row_tiles() const { return lines * static_cast<int64_t>(outer.size() * inner.size()); }
 };
 ContractionTiles cut_tiles(const Contraction& c, const ContractionSchedule& s);
+
+/// What the rows of a tile share of a line of pixels when groups of channels are columns: an
+/// element of a at that distance, and which rows see it by which tap.
+struct LineElement {
+  int64_t distance = 0;
+  std::vector<std::pair<size_t, int64_t>> users;
+};
+
+/// The elements that some neighbouring rows see, in their order, for each such segment of rows; the
+/// longest segment first. Segments take turns, because sums that follow each other closely wait for
+/// each other. `rows` holds the distances of the rows, `tap` that between neighbouring taps;
+/// seeing[t] tells which rows see tap t.
+std::vector<std::vector<LineElement>> line_segments(const std::vector<int64_t>& rows, int64_t tap,
+                                                    const std::vector<std::vector<bool>>& seeing);
 
 /// Neighbouring axes that every operand walks like one become one; not those of rows if
 /// `keep_rows`.

@@ -328,7 +328,38 @@ TEST(Contraction, convolves_with_and_without_padding) {
       s.vectors = 2;
       SCOPED_TRACE(fmt::format("{} {}", fmt::join(p, ","), s.to_string()));
       EXPECT_EQ(check(c, s, 4, false), "");
+      EXPECT_EQ(check(c, s, 5, true), "");  // rows in one vector see different taps
     }
+}
+
+// Half a vector of columns or less at the end: with sums in parts, and with an epilogue that runs
+// over the rows one by one.
+TEST(Contraction, shares_the_last_vector_between_rows) {
+  const auto with_function = [] {
+    auto m = std::make_shared<ir::Meaning>();
+    m->pool = std::make_unique<ir::ExprPool>();
+    for (int k = 0; k < 3; ++k) m->inputs.push_back({DType::f32, {}});
+    const auto input = [&](uint32_t k) { return m->pool->read(k, DType::f32, {}); };
+    const ir::Expr nothing = ir::tanh(input(1)) * 0.0;
+    m->outputs = {{{}, max((input(0) + input(1) + nothing) * input(2), 0)}};
+    return std::shared_ptr<const ir::Meaning>(m);
+  };
+  for (const int64_t m : {2, 3, 8, 15})
+    for (const int64_t k : {1, 7, 640, 333})
+      for (const int64_t n : {1, 8, 24, 56}) {
+        Contraction c = product(m, k, n, true);
+        ContractionSchedule s = choose_schedule(c, host_vector_unit());
+        for (const int rows : {s.rows, 5}) {
+          s.rows = rows;
+          SCOPED_TRACE(fmt::format("{}x{}x{} {}", m, k, n, s.to_string()));
+          c.epilogue = nullptr;
+          EXPECT_EQ(check(c, s, 1, true), "");
+          c.epilogue = some_epilogue();
+          EXPECT_EQ(check(c, s, 2, true), "");
+          c.epilogue = with_function();
+          EXPECT_EQ(check(c, s, 3, false), "");
+        }
+      }
 }
 
 // The same with an even distance between rows.

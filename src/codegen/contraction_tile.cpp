@@ -17,18 +17,6 @@
 
 namespace tessera::codegen {
 
-bool is_fixed(const Contraction& c, const Contraction::Window& w, bool fixed_outer) {
-  const size_t n = c.rows.size();
-  return w.row + 1 == n || (fixed_outer && w.row + 2 == n);
-}
-
-int64_t prefetch_share(const Contraction& c, const ContractionSchedule& s, int64_t row_tiles) {
-  // Lines of 16 floats for each `unroll` steps, at least one.
-  const int64_t floats = int64_t{s.unroll} * s.lanes * s.vectors;
-  const int64_t lines = (floats / 16 + row_tiles - 1) / row_tiles;
-  return c.reduction() / s.unroll * lines * 16;
-}
-
 namespace {
 
 using llvm::Value;
@@ -300,6 +288,9 @@ class TileEmitter {
                               {sum, b_.CreateBitCast(x, pairs), b_.CreateBitCast(y, pairs)});
   }
 
+  size_t slot(size_t row, int v) const {
+    return row * static_cast<size_t>(shape_.vectors) + static_cast<size_t>(v);
+  }
   bool has_partial_sums() const { return summed_ != SIZE_MAX; }
 
   // Partial sums that are finished are added up in memory, or behind the sums in registers.
@@ -315,7 +306,12 @@ class TileEmitter {
   }
   void add_to_totals(const Active& active) {
     for (size_t k = 0; k < count_; ++k) {
-      if (!active[k / static_cast<size_t>(shape_.vectors)]) continue;
+      const size_t row = k / static_cast<size_t>(shape_.vectors);
+      if (is_shared(row, static_cast<int>(k) % shape_.vectors)) {
+        if ((row & 1) != 0 || !(active[row] || active[row + 1])) continue;
+      } else if (!active[row]) {
+        continue;
+      }
       Value* total = b_.CreateFAdd(total_of(k), as_float(sums_[k]));
       if (near_totals_) sums_[count_ + k] = total;
       else b_.CreateStore(total, totals_[k]);
@@ -336,20 +332,62 @@ class TileEmitter {
     return b_.CreateSIToFP(b_.CreateBitCast(sum, integers), vector_);
   }
 
+  // Whether rows share the last vector two by two, as it has columns for half of one at most: the
+  // sums of an even row are its low half, those of the next row its high half.
+  bool is_shared(int v) const {
+    return v + 1 == shape_.vectors && 2 * shape_.last_lanes <= s_.lanes && c_.packed &&
+           c_.group == 0 && !c_.pairs;
+  }
+  bool is_shared(size_t row, int v) const { return is_shared(v) && (row | 1) < rows_.size(); }
+
+  // From two vectors the low half of the first and the high half of the second.
+  Value* halves(Value* low, Value* high) {
+    std::vector<int> lanes;
+    for (int k = 0; k < s_.lanes; ++k) lanes.push_back(2 * k < s_.lanes ? k : s_.lanes + k);
+    return b_.CreateShuffleVector(low, high, lanes);
+  }
+  // One half of a vector, twice.
+  Value* doubled(Value* x, bool high) {
+    std::vector<int> lanes;
+    for (int k = 0; k < s_.lanes; ++k)
+      lanes.push_back(k % (s_.lanes / 2) + (high ? s_.lanes / 2 : 0));
+    return b_.CreateShuffleVector(x, lanes);
+  }
+
   // One product for every active row and column.
   void step(Value* a, Value* b, const Active& active) {
-    std::vector<Value*> columns;
-    for (int v = 0; v < shape_.vectors; ++v)
+    std::vector<Value*> columns, elements(rows_.size());
+    for (int v = 0; v < shape_.vectors; ++v) {
       columns.push_back(load_vector(at(b, int64_t{v} * s_.lanes), v, c_.packed));
+      if (is_shared(v)) columns.back() = doubled(columns.back(), false);
+    }
     for (size_t r = 0; r < rows_.size(); ++r) {
-      if (!active[r]) continue;
-      Value* element = b_.CreateLoad(b_.getFloatTy(), at(a, rows_[r].a));
-      Value* row = b_.CreateVectorSplat(static_cast<unsigned>(s_.lanes), element);
+      if (active[r]) {
+        Value* element = b_.CreateLoad(b_.getFloatTy(), at(a, rows_[r].a));
+        elements[r] = b_.CreateVectorSplat(static_cast<unsigned>(s_.lanes), element);
+      }
       for (int v = 0; v < shape_.vectors; ++v) {
-        Value*& sum = sums_[r * static_cast<size_t>(shape_.vectors) + static_cast<size_t>(v)];
-        sum = multiply_add(row, columns[static_cast<size_t>(v)], sum);
+        Value*& sum = sums_[slot(is_shared(r, v) ? r & ~size_t{1} : r, v)];
+        if (!is_shared(r, v)) {
+          if (active[r]) sum = multiply_add(elements[r], columns[static_cast<size_t>(v)], sum);
+        } else if ((r & 1) != 0) {
+          sum = shared_product(elements[r - 1], elements[r], columns[static_cast<size_t>(v)], sum);
+        }
       }
     }
+  }
+
+  // The product of two rows, of which either may be null.
+  Value* shared_product(Value* low, Value* high, Value* column, Value* sum) {
+    if (!low && !high) return sum;
+    Value* next = multiply_add(low && high ? halves(low, high) : low ? low : high, column, sum);
+    return low && high ? next : low ? halves(next, sum) : halves(sum, next);
+  }
+
+  // The finished sum of a row and vector.
+  Value* sum_of(size_t row, int v) {
+    if (!is_shared(row, v)) return total_of(slot(row, v));
+    return doubled(total_of(slot(row & ~size_t{1}, v)), (row & 1) != 0);
   }
 
   // Whether an axis is the last that counts taps of a grouped convolution, and is unrolled.
@@ -366,7 +404,7 @@ class TileEmitter {
   void group_line(size_t depth, Value* a, Value* b, const Active& active) {
     constexpr int64_t most_weights = 8;
     const Axis& axis = c_.reduce[depth];
-    const auto segments = line_segments(depth, active);
+    const auto segments = segments_of_line(depth, active);
     const int64_t together = std::clamp<int64_t>(most_weights / axis.extent, 1, c_.group);
     const int64_t step = b_step(depth + 1);
     for (int64_t first = 0; first < c_.group; first += together) {
@@ -395,47 +433,15 @@ class TileEmitter {
     }
   }
 
-  // An element of a at that distance, and which rows see it by which tap.
-  struct LineElement {
-    int64_t distance;
-    std::vector<std::pair<size_t, int64_t>> users;
-  };
-
-  // The elements that some neighbouring rows see, in their order, for each such segment of rows;
-  // the longest segment first. Segments take turns, because sums that follow each other closely
-  // wait for each other.
-  std::vector<std::vector<LineElement>> line_segments(size_t depth, const Active& active) const {
-    constexpr double sums_on_the_way = 8;
+  std::vector<std::vector<LineElement>> segments_of_line(size_t depth, const Active& active) const {
     const Axis& axis = c_.reduce[depth];
     const size_t window = window_of_tap(depth);
     std::vector<Active> seeing;  // by tap
     for (int64_t tap = 0; tap < axis.extent; ++tap)
       seeing.push_back(window == SIZE_MAX ? active : who_sees(c_.windows[window], tap, active));
-    const auto of_rows = [&](size_t first, size_t end) {
-      std::map<int64_t, LineElement> found;
-      for (size_t r = first; r < end; ++r)
-        for (int64_t tap = 0; tap < axis.extent; ++tap) {
-          const int64_t distance = rows_[r].a + tap * axis.a;
-          if (!seeing[static_cast<size_t>(tap)][r]) continue;
-          found.try_emplace(distance, LineElement{distance, {}})
-              .first->second.users.emplace_back(r, tap);
-        }
-      std::vector<LineElement> elements;
-      for (auto& [distance, element] : found) elements.push_back(std::move(element));
-      return elements;
-    };
-    double uses = 0;
-    const std::vector<LineElement> all = of_rows(0, rows_.size());
-    for (const LineElement& e : all) uses += static_cast<double>(e.users.size());
-    const double share = uses / static_cast<double>(std::max<size_t>(all.size(), 1));
-    const auto count = static_cast<size_t>(std::clamp<double>(
-        std::ceil(sums_on_the_way / std::max(share, 1.0)), 1, static_cast<double>(rows_.size())));
-    std::vector<std::vector<LineElement>> segments;
-    for (size_t k = 0; k < count; ++k)
-      segments.push_back(of_rows(k * rows_.size() / count, (k + 1) * rows_.size() / count));
-    std::sort(segments.begin(), segments.end(),
-              [](const auto& x, const auto& y) { return x.size() > y.size(); });
-    return segments;
+    std::vector<int64_t> rows;
+    for (const Row& row : rows_) rows.push_back(row.a);
+    return line_segments(rows, axis.a, seeing);
   }
 
   // In each lane channel k of the lane's group.
@@ -454,7 +460,7 @@ class TileEmitter {
       if (!active[r]) continue;
       for (int v = 0; v < shape_.vectors; ++v) {
         Value* x = load_vector(at(a, rows_[r].a + int64_t{v} * s_.lanes), v, false);
-        Value*& sum = sums_[r * static_cast<size_t>(shape_.vectors) + static_cast<size_t>(v)];
+        Value*& sum = sums_[slot(r, v)];
         for (int64_t k = 0; k < c_.group; ++k) {
           Value* weights = load_vector(at(b, k * step + int64_t{v} * s_.lanes), v, true);
           sum =
@@ -483,8 +489,7 @@ class TileEmitter {
     if (c_.epilogue && rows_.size() > 1 && has_function(*c_.epilogue)) return store_by_rows();
     for (size_t r = 0; r < rows_.size(); ++r)
       for (int v = 0; v < shape_.vectors; ++v) {
-        const size_t number = r * static_cast<size_t>(shape_.vectors) + static_cast<size_t>(v);
-        Value* x = finished(total_of(number), [&](size_t k) { return operand(k, rows_[r], v); });
+        Value* x = finished(sum_of(r, v), [&](size_t k) { return operand(k, rows_[r], v); });
         store(x, at(f_->getArg(2), rows_[r].dst + int64_t{v} * s_.lanes), v);
       }
   }
@@ -494,7 +499,12 @@ class TileEmitter {
     const bool is_far = !totals_.empty();
     if (!is_far) make_totals();
     const auto vectors = static_cast<size_t>(shape_.vectors);
-    for (size_t k = 0; k < count_ && !is_far; ++k) b_.CreateStore(total_of(k), totals_[k]);
+    // (What an even row has in the high half belongs to the next row, and is not stored.)
+    for (size_t k = 0; k < count_; ++k) {
+      const size_t r = k / vectors;
+      const auto v = static_cast<int>(k % vectors);
+      if (!is_far || (is_shared(r, v) && (r & 1) != 0)) b_.CreateStore(sum_of(r, v), totals_[k]);
+    }
     llvm::BasicBlock *from = b_.GetInsertBlock(), *body = block("row"), *after = block("stored");
     b_.CreateBr(body);
     b_.SetInsertPoint(body);

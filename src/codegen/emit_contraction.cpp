@@ -13,6 +13,19 @@
 #include "codegen/contraction_tile.h"
 
 namespace tessera::codegen {
+
+bool is_fixed(const Contraction& c, const Contraction::Window& w, bool fixed_outer) {
+  const size_t n = c.rows.size();
+  return w.row + 1 == n || (fixed_outer && w.row + 2 == n);
+}
+
+int64_t prefetch_share(const Contraction& c, const ContractionSchedule& s, int64_t row_tiles) {
+  // Lines of 16 floats for each `unroll` steps, at least one.
+  const int64_t floats = int64_t{s.unroll} * s.lanes * s.vectors;
+  const int64_t lines = (floats / 16 + row_tiles - 1) / row_tiles;
+  return c.reduction() / s.unroll * lines * 16;
+}
+
 namespace {
 
 using llvm::Value;

@@ -227,6 +227,29 @@ TEST(Engine, scatters_as_the_meaning_says) {
     }
 }
 
+// Messages along the edges of a graph, added up at its nodes: a row of features has one index.
+TEST(Engine, scatters_rows_that_share_an_index) {
+  Rng rng(8);
+  for (const bool known : {true, false})
+    for (const int64_t odd_one : {0, 1}) {
+      const Tensor ends = random_indices({40}, 9, DType::i64, rng);
+      Tensor indices(DType::i64, {40, 7});
+      for (int64_t i = 0; i < indices.size(); ++i) indices.set_integer(i, ends.integer_at(i / 7));
+      if (odd_one == 1) indices.set_integer(7 * 20 + 3, 5);
+      Builder b;
+      const Val x = b.input("x", {DType::f32, {9, 8}});
+      const Val at = known ? b.constant(indices) : b.input("at", {DType::i64, {40, 7}});
+      const Val messages = b.input("messages", {DType::f32, {40, 7}});
+      b.output("y", b.op("scatter_elements", {x, at, messages},
+                         {{"axis", int64_t{0}}, {"reduction", std::string("add")}}));
+      std::vector<Tensor> inputs{random_tensor({DType::f32, {9, 8}}, rng), indices,
+                                 random_tensor({DType::f32, {40, 7}}, rng)};
+      if (known) inputs.erase(inputs.begin() + 1);
+      expect_like_reference(std::move(b).finish(), fmt::format("{} {}", known, odd_one), true, 1e-5,
+                            inputs);
+    }
+}
+
 TEST(Engine, refuses_scattered_indices_that_lie_outside) {
   for (const int64_t wrong : {4, -5}) {
     Tensor indices(DType::i64, {4, 5});

@@ -95,7 +95,10 @@ class ScatterKernel : public runtime::Kernel {
     if (r.op == "scatter_nd") return;
     axis_ = ops::AttrReader(ops::registry().get(r.op), r.attrs)
                 .axis("axis", static_cast<int>(data_.size()));
+    if (r.constants[1]) find_rows(*r.constants[1]);
   }
+
+  bool reads(size_t number) const override { return number != 1 || rows_.empty(); }
 
   void run(const runtime::KernelArgs& args) const override {
     copy(args);
@@ -115,10 +118,34 @@ class ScatterKernel : public runtime::Kernel {
     });
   }
 
+  // Known indices that are one for each row, as those of messages along edges, are kept as such.
+  void find_rows(const Tensor& indices) {
+    const size_t last = data_.size() - 1;
+    if (static_cast<size_t>(axis_) == last || indices.size() == 0) return;
+    const int64_t width = indices_[last];
+    for (int64_t i = 0; i < indices.size(); i += width)
+      if (equal_from(indices.data(), i, width) != width) return rows_.clear();
+      else rows_.push_back(raw_index(indices.data(), i));
+  }
+
+  int64_t raw_index(const std::byte* indices, int64_t i) const {
+    return wide_ ? reinterpret_cast<const int64_t*>(indices)[i]
+                 : reinterpret_cast<const int32_t*>(indices)[i];
+  }
+
+  // How many of the `most` indices from number `i` on equal the first.
+  int64_t equal_from(const std::byte* indices, int64_t i, int64_t most) const {
+    int64_t count = 1;
+    while (count < most && raw_index(indices, i + count) == raw_index(indices, i)) ++count;
+    return count;
+  }
+
   // Index number `i`, which selects along `axis`, as a place in [0, extent).
   int64_t index(const std::byte* indices, int64_t i, size_t axis) const {
-    const int64_t raw = wide_ ? reinterpret_cast<const int64_t*>(indices)[i]
-                              : reinterpret_cast<const int32_t*>(indices)[i];
+    return place(raw_index(indices, i), axis);
+  }
+
+  int64_t place(int64_t raw, size_t axis) const {
     const int64_t at = raw < 0 ? raw + data_[axis] : raw;
     TESSERA_USER_CHECK(at >= 0 && at < data_[axis],
                        "an index lies outside the tensor that it selects from");
@@ -141,16 +168,29 @@ class ScatterKernel : public runtime::Kernel {
     }
   }
 
+  // Neighbours along the last axis with one index go together.
   void scatter_elements(const runtime::KernelArgs& args) const {
     const auto axis = static_cast<size_t>(axis_);
+    const size_t last = data_.size() - 1;
     std::array<int64_t, max_rank> at{};
-    const int64_t count = *element_count(indices_);
-    for (int64_t i = 0; i < count; ++i) {
-      int64_t offset = index(args.src[1], i, axis) * strides_[axis];
-      for (size_t k = 0; k < data_.size(); ++k)
-        if (k != axis) offset += at[k] * strides_[k];
-      combine_(args.dst[0] + offset * size_, args.src[2] + i * size_, 1);
-      for (size_t k = data_.size(); k-- > 0;) {
+    const int64_t count = *element_count(indices_), width = indices_[last];
+    int64_t row = 0;
+    for (int64_t i = 0; i < count; i += width, ++row) {
+      int64_t base = 0;
+      for (size_t k = 0; k < last; ++k)
+        if (k != axis) base += at[k] * strides_[k];
+      for (int64_t j = 0; j < width;) {
+        const bool known = !rows_.empty();
+        const int64_t run = known          ? width
+                            : axis == last ? 1
+                                           : equal_from(args.src[1], i + j, width - j);
+        const int64_t to =
+            known ? place(rows_[static_cast<size_t>(row)], axis) : index(args.src[1], i + j, axis);
+        const int64_t offset = base + to * strides_[axis] + (axis == last ? 0 : j);
+        combine_(args.dst[0] + offset * size_, args.src[2] + (i + j) * size_, run);
+        j += run;
+      }
+      for (size_t k = last; k-- > 0;) {
         if (++at[k] < indices_[k]) break;
         at[k] = 0;
       }
@@ -163,7 +203,8 @@ class ScatterKernel : public runtime::Kernel {
   std::vector<int64_t> strides_;
   Shape indices_;
   bool wide_;
-  int axis_ = -1;  // of scatter_elements
+  int axis_ = -1;              // of scatter_elements
+  std::vector<int64_t> rows_;  // its indices, where they are known and one for each row
 };
 
 }  // namespace

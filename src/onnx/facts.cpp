@@ -131,6 +131,9 @@ std::optional<SymbolicTensor> Facts::symbolic(ir::Value value) const {
 void Facts::derive(ir::NodeId id) {
   const ir::Node& node = builder_->graph().node(id);
   if (node.op == "input" || node.op == "constant" || node.op == "barrier") return;
+  const ops::InputTypes types = ops::input_types(builder_->graph(), node);
+  if (!types.empty() && types[0] && ops::keeps_constants(ops::registry().get(node.op), *types[0]))
+    return;
   // Both are optional: whatever is wrong with the values shows when the graph runs, and a node
   // whose inputs are known may still have symbolic sizes.
   const auto attempt = [&](bool (Facts::*derivation)(const ir::Node&, ir::NodeId)) {
@@ -164,7 +167,6 @@ bool Facts::fold(const ir::Node& node, ir::NodeId id) {
   }
   const ops::OpDef& def = ops::registry().get(node.op);
   const ops::InputTypes types = ops::input_types(builder_->graph(), node);
-  if (!types.empty() && types[0] && ops::keeps_constants(def, *types[0])) return false;
   steps += node_steps(def, types, node);
   if (steps > max_fold_steps || steps > budget_->steps || bytes > budget_->bytes) return false;
   budget_->steps -= steps;

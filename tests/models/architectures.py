@@ -265,8 +265,123 @@ def detector(g):
     return g("Reshape", boxes, g.integers(1, 12, -1))
 
 
+def blocks(g, x, width, heads, side, window):
+    """Attention with a decomposed relative position, in padded windows or (0) over everything."""
+    pad = -side % window if window else 0
+    count, size = ((side + pad) // window, window) if window else (1, side)
+    y = g.layer_norm(x, width)
+    if window:
+        y = g("Pad", y, g.integers(0, 0, 0, 0, 0, pad, pad, 0))
+        y = g("Reshape", y, g.integers(1, count, size, count, size, width))
+        y = g("Reshape", g("Transpose", y, perm=[0, 1, 3, 2, 4, 5]),
+              g.integers(-1, size, size, width))
+    n, tokens, each = count * count, size * size, width // heads
+    qkv = g("Reshape", g.linear(y, width, 3 * width), g.integers(n, tokens, 3, heads, each))
+    qkv = g("Reshape", g("Transpose", qkv, perm=[2, 0, 3, 1, 4]),
+            g.integers(3, n * heads, tokens, each))
+    q, k, v = (g("Squeeze", part, g.integers(0)) for part in g("Split", qkv, outputs=3, axis=0))
+    scores = g("MatMul", g("Mul", q, g.number(each ** -0.5)), g("Transpose", k, perm=[0, 2, 1]))
+    q = g("Reshape", q, g.integers(n * heads, size, size, each))
+    distance = g.constant(np.arange(size)[:, None] - np.arange(size)[None] + size - 1)
+    rows, columns = (g("Gather", g.normal(2 * size - 1, each, scale=0.3), distance)
+                     for _ in range(2))
+    rows = g("Einsum", q, rows, equation="bhwc,hkc->bhwk")
+    columns = g("Einsum", q, columns, equation="bhwc,wkc->bhwk")
+    scores = g("Reshape", scores, g.integers(n * heads, size, size, size, size))
+    scores = g("Add", scores, g("Unsqueeze", rows, g.integers(4)))
+    scores = g("Add", scores, g("Unsqueeze", columns, g.integers(3)))
+    scores = g("Softmax", g("Reshape", scores, g.integers(n * heads, tokens, tokens)), axis=-1)
+    y = g("Reshape", g("MatMul", scores, v), g.integers(n, heads, size, size, each))
+    y = g("Reshape", g("Transpose", y, perm=[0, 2, 3, 1, 4]), g.integers(n, size, size, width))
+    y = g.linear(y, width, width)
+    if window:
+        y = g("Reshape", y, g.integers(1, count, count, size, size, width))
+        y = g("Reshape", g("Transpose", y, perm=[0, 1, 3, 2, 4, 5]),
+              g.integers(1, side + pad, side + pad, width))
+        y = g("Slice", y, g.integers(0, 0), g.integers(side, side), g.integers(1, 2))
+    return g.add_feed_forward(g("Add", x, y), width, g.gelu, g.layer_norm)
+
+
+def decomposed(g):
+    """Windows with padding and positions by row and column (Segment Anything's encoder)."""
+    side, width = 18, 32
+    x = g("Conv", g.input("x", [1, 3, 8 * side, 8 * side]), g.normal(width, 3, 8, 8, scale=0.07),
+          g.normal(width, scale=0.1), kernel_shape=[8, 8], strides=[8, 8])
+    x = g("Add", g("Transpose", x, perm=[0, 2, 3, 1]), g.normal(1, side, side, width, scale=0.2))
+    for window in (5, 5, 0):
+        x = blocks(g, x, width, 2, side, window)
+    return g.conv(g("Transpose", x, perm=[0, 3, 1, 2]), (width, 16), 3)
+
+
+def disentangled(g):
+    """Content and position attend to each other (DeBERTa)."""
+    tokens, heads, width, span = 24, 4, 16, 8
+    whole = heads * width
+    x = g("Gather", g.normal(500, whole, scale=1), g.input("ids", [1, tokens], TensorProto.INT64))
+    relative_rows = g.layer_norm(g.normal(2 * span, whole, scale=0.5), whole)
+    distance = np.arange(tokens)[:, None] - np.arange(tokens)[None]
+    place = [np.repeat(np.clip(sign * distance + span, 0, 2 * span - 1)[None], heads, 0)
+             for sign in (1, -1)]
+    split = [g("Reshape", g.linear(x, whole, whole), g.integers(tokens, heads, width))
+             for _ in range(3)]
+    q, k, v = (g("Transpose", part, perm=[1, 0, 2]) for part in split)
+    scores = g("MatMul", q, g("Transpose", k, perm=[0, 2, 1]))
+    for content, at, turned in ((q, place[0], False), (k, place[1], True)):
+        rows = g("Reshape", g.linear(relative_rows, whole, whole),
+                 g.integers(2 * span, heads, width))
+        part = g("MatMul", content, g("Transpose", rows, perm=[1, 2, 0]))
+        part = g("GatherElements", part, g.constant(at.astype(np.int64)), axis=-1)
+        scores = g("Add", scores, g("Transpose", part, perm=[0, 2, 1]) if turned else part)
+    scores = g("Softmax", g("Div", scores, g.number((3 * width) ** 0.5)), axis=-1)
+    y = g("Transpose", g("MatMul", scores, v), perm=[1, 0, 2])
+    x = g("Add", x, g.linear(g("Reshape", y, g.integers(1, tokens, whole)), whole, whole))
+    return g.add_feed_forward(x, whole, g.gelu, g.layer_norm)
+
+
+def messages(g):
+    """Features added up along the edges of a graph."""
+    nodes, edges, width = 60, 200, 24
+    x = g.linear(g.input("x", [nodes, 16]), 16, width)
+    ends = np.random.default_rng(3).integers(0, nodes, (2, edges))
+    for _ in range(2):
+        sent = g("Gather", x, g.constant(ends[0]))
+        at = g.constant(np.repeat(ends[1][:, None], width, 1))
+        none = g.constant(np.zeros((nodes, width), np.float32))
+        y = g("ScatterElements", none, at, sent, axis=0, reduction="add")
+        x = g("Relu", g("Add", g.linear(y, width, width), g.linear(x, width, width)))
+    return g.linear(x, width, 7)
+
+
+def quantized(g):
+    """Residual blocks between quantizations, as static quantizers write them. Scales are powers
+    of two, so that sums are exact and all engines round alike."""
+    def again(x, scale, zero):
+        scale, zero = g.number(scale), g.constant(np.int8(zero))
+        return g("DequantizeLinear", g("QuantizeLinear", x, scale, zero), scale, zero)
+
+    def conv(x, channels, kernel, stride=1):
+        size = (channels[1], channels[0], kernel, kernel)
+        whole = g.random_integers(-60, 60, size)
+        scale = 2.0 ** -np.random.default_rng(4).integers(8, 11, size[:1])
+        scale = g.constant(scale.astype(np.float32))
+        whole = g("DequantizeLinear", whole, scale, g.constant(np.zeros(size[0], np.int8)), axis=0)
+        return g("Conv", x, whole, kernel_shape=[kernel] * 2, strides=[stride] * 2,
+                 pads=[kernel // 2] * 4)
+
+    x = again(g.input("x", [1, 3, 40, 40]), 2 ** -5, 3)
+    x, width = again(g("Relu", conv(x, (3, 32), 3, 2)), 2 ** -3, -128), 32
+    for to, stride in ((32, 1), (64, 2)):
+        y = again(g("Relu", conv(x, (width, to), 3, stride)), 2 ** -2, -128)
+        y = again(conv(y, (to, to), 3), 2 ** -1, 0)
+        x = again(conv(x, (width, to), 1, stride), 2 ** -2, 0) if to != width else x
+        x, width = again(g("Relu", g("Add", x, y)), 2 ** -1, -128), to
+    x = again(g("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2]), 2 ** -1, -128)
+    return g.linear(g("Flatten", x), width * 25, 10)
+
+
 ARCHITECTURES = [mobile, dense, shuffled, modern, windows, relative, recurrent, speech, decoder,
-                 dilated, upscaling, volume, hourglass, detector]
+                 dilated, upscaling, volume, hourglass, detector, decomposed, disentangled,
+                 messages, quantized]
 SIZES = {"batch": 2, "height": 48, "width": 64}  # what open dimensions are bound to
 
 

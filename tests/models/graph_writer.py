@@ -40,6 +40,9 @@ class GraphWriter:
     def uniform(self, low, high, *shape):
         return self.constant(self._rng.uniform(low, high, shape).astype(np.float32))
 
+    def random_integers(self, low, high, shape):
+        return self.constant(self._rng.integers(low, high + 1, shape).astype(np.int8))
+
     def model(self, name, *outputs):
         infos = [helper.make_tensor_value_info(o, TensorProto.FLOAT, None) for o in outputs]
         graph = helper.make_graph(self._nodes, name, self._inputs, infos, self._constants)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two arithmetics in which meanings are evaluated: a prime field, exact but without order, and
-// extended floating point, ordered but rounded.
+// Two arithmetic domains in which meanings are evaluated: a prime field, exact but without order,
+// and extended floating point, ordered but rounded.
 //
 // In the field two different rational functions agree at a random point with probability at most
 // degree / 2^61 (Schwartz, Zippel). Transcendental functions are random functions there, the same

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rules on random instances, in two arithmetics.
+// Rules on random instances, in two arithmetic domains.
 #include "audit/audit.h"
 
 #include <algorithm>

@@ -163,7 +163,9 @@ TEST(IntegerProducts, are_those_of_the_integer_operators) {
                              {{"pads", Ints{1, 1, 1, 1}}}));
   const auto names = expect_equal(std::move(b).finish(), rng);
   const auto count = std::count(names.begin(), names.end(), "matmul");
-  if (codegen::host_vector_unit().has_i16) EXPECT_EQ(count, 2);
+  if (codegen::host_vector_unit().has_i16) {
+    EXPECT_EQ(count, 2);
+  }
   EXPECT_TRUE(has(names, "conv"));
 }
 

@@ -27,7 +27,7 @@ template <class Visit>
 bool any_symbol(const Index& e, const Visit& visit) {
   for (const sym::Term& t : e.terms())
     for (const sym::Atom& f : t.factors) {
-      if (f.kind == sym::AtomKind::symbol ? visit(f.name) : false) return true;
+      if (f.kind == sym::AtomKind::symbol && visit(f.name)) return true;
       for (const Index& a : f.args)
         if (any_symbol(a, visit)) return true;
     }

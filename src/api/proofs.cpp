@@ -24,21 +24,11 @@ struct Proof {
   std::optional<rules::Certificate> certificate;
 };
 
-// Most rules need no solver, and what is proved without one is proved the same way by `synth`.
-prove::Verdict verdict_on(const rules::Rule& rule) {
-  using Kind = prove::Verdict::Kind;
-  prove::ProveOptions without_solver;
-  without_solver.limits.steps = 0;
-  const prove::Verdict quick = prove::prove_both_ways(rule, without_solver);
-  if (quick.kind == Kind::proved || quick.kind == Kind::refuted) return quick;
-  return prove::prove_both_ways(rule);
-}
-
 // In a process of its own: what it found, as text.
 std::string proof_text(const rules::Rule& rule) {
   const auto start = std::chrono::steady_clock::now();
   const int calls = prove::solver_calls();
-  const prove::Verdict v = verdict_on(rule);
+  const prove::Verdict v = prove::prove_stepwise(rule);
   json j{{"status", to_string(v.kind)},
          {"domain", v.domain},
          {"how", v.how},

@@ -24,6 +24,14 @@ Verdict prove_both_ways(const rules::Rule& rule, const ProveOptions& options) {
   return forward;
 }
 
+Verdict prove_stepwise(const rules::Rule& rule, const ProveOptions& options) {
+  ProveOptions without_solver;
+  without_solver.limits.steps = 0;
+  const Verdict quick = prove_both_ways(rule, without_solver);
+  const bool decided = quick.kind == Verdict::Kind::proved || quick.kind == Verdict::Kind::refuted;
+  return decided ? quick : prove_both_ways(rule, options);
+}
+
 std::optional<rules::Certificate> certificate_of(const Verdict& v) {
   if (!v.holds()) return std::nullopt;
   rules::Certificate c;

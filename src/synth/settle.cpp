@@ -22,15 +22,12 @@ Judgement refuted(Judgement::By by, std::string counterexample) {
   return j;
 }
 
-// Most rules need no solver. Those that do are given up early, for a form that says less may not.
+// Rules that need much of a solver are given up early, for a form that says less may not.
 prove::Verdict try_to_prove(const rules::Rule& rule) {
   prove::ProveOptions options;
-  options.limits.steps = 0;
-  const prove::Verdict quick = prove::prove_both_ways(rule, options);
-  if (quick.kind != Kind::unknown && quick.kind != Kind::bounded) return quick;
   options.limits.steps = 300'000;
   options.most_instances = 160;
-  return prove::prove_both_ways(rule, options);
+  return prove::prove_stepwise(rule, options);
 }
 
 // How many instances agree; below 0 if some do not.

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <fstream>
+#include <limits>
 
 #include "api/check.h"
 #include "api/engine.h"
@@ -130,6 +131,89 @@ TEST(ReducedPrecision, multiplies_activations) {
       "output y = (h @ g) * 0.125\n");
   expect_close("input x: f32[2, 0, 5]\ninput w: f32[2, 5, 33]\noutput y = x @ w\n", false);
   expect_close("input x: f32[2, 5, 0]\ninput w: f32[2, 0, 33]\noutput y = x @ w\n", false);
+}
+
+std::string attention(const std::string& batch, int m, int n, int d, int e,
+                      const std::string& score = "q @ k.T * s") {
+  const auto input = [&](const char* name, int rows, int columns) {
+    return fmt::format("input {}: f32[{}{}, {}]\n", name, batch, rows, columns);
+  };
+  return input("q", m, d) + input("k", n, d) + input("v", n, e) +
+         fmt::format("s = {}\n", 1 / std::sqrt(d)) +
+         fmt::format("input m: f32[{}, {}]\noutput y = softmax({}, axis=-1) @ v\n", m, n, score);
+}
+
+// Queries, keys and values are rounded a matrix at a time; keys are odd in number, or one more than
+// a chunk of weights.
+TEST(ReducedPrecision, attends_with_any_number_of_queries_and_keys) {
+  REQUIRE_PAIRS();
+  struct Size {
+    const char* batch;
+    int m, n, d, e;
+  };
+  const Size sizes[] = {{"", 16, 16, 32, 16},        {"3, ", 48, 64, 64, 64},
+                        {"2, ", 197, 197, 64, 64},   {"2, 2, ", 50, 77, 32, 48},
+                        {"", 196, 1500, 96, 80},     {"1, ", 33, 129, 128, 16},
+                        {"2, 3, ", 17, 65, 64, 128}, {"9, ", 100, 63, 32, 96}};
+  for (const Size& s : sizes) {
+    SCOPED_TRACE(s.n);
+    expect_close(attention(s.batch, s.m, s.n, s.d, s.e));
+    expect_close(attention(s.batch, s.m, s.n, s.d, s.e, "q @ k.T * s + m"));
+  }
+  // Sizes of heads that are no multiple of two vectors stay in f32.
+  expect_close(attention("2, ", 40, 40, 48, 16), false);
+  expect_close(attention("2, ", 0, 40, 64, 16), false);
+}
+
+// Heads side by side in each token, keys and values shared by several heads, and keys that lie
+// transposed.
+TEST(ReducedPrecision, attends_to_heads_where_they_lie) {
+  REQUIRE_PAIRS();
+  const std::string heads =
+      "fn heads(y) = transpose(reshape(y, [2, 50, 3, 32]), [0, 2, 1, 3])\n"
+      "input x: f32[2, 50, 96]\n";
+  expect_close(heads +
+               "input a: f32[2, 50, 96]\ninput b: f32[2, 50, 96]\n"
+               "output y = reshape(transpose(softmax(heads(x) @ heads(a).T * 0.2, axis=-1) @ "
+               "heads(b), [0, 2, 1, 3]), [2, 50, 96])\n");
+  expect_close(heads +
+               "input a: f32[2, 1, 35, 32]\ninput b: f32[2, 1, 35, 32]\n"
+               "output y = softmax(heads(x) @ a.T * 0.2, axis=-1) @ b\n");
+  expect_close(
+      "input q: f32[2, 50, 32]\ninput k: f32[2, 32, 37]\ninput v: f32[2, 37, 32]\n"
+      "output y = softmax(q @ k * 0.2, axis=-1) @ v\n");
+}
+
+TEST(ReducedPrecision, attends_to_unusual_numbers) {
+  REQUIRE_PAIRS();
+  const ir::Graph graph =
+      lang::parse_program(attention("2, ", 35, 71, 32, 16, "q @ k.T * s + m"), "test");
+  const double nan = std::numeric_limits<double>::quiet_NaN(),
+               infinity = std::numeric_limits<double>::infinity();
+  struct Change {
+    size_t input;
+    int64_t first, count;
+    double value;
+  };
+  const Change changes[] = {
+      {0, 3 * 32 + 2, 1, nan},        {1, 5 * 32, 1, infinity},    {2, 7 * 16 + 3, 1, infinity},
+      {2, 70 * 16 + 4, 1, nan},       {3, 34 * 71, 71, -infinity}, {3, 33 * 71 + 1, 70, -infinity},
+      {3, 10 * 71 + 69, 1, infinity}, {3, 11 * 71 + 3, 1, nan},    {0, 0, 35 * 32, 0},
+      {2, 0, 71 * 16, 1e-38}};
+  for (const Change& c : changes)
+    for (const int threads : {1, 2}) {
+      SCOPED_TRACE(fmt::format("input {}, {} numbers {}", c.input, c.count, c.value));
+      std::vector<Tensor> inputs = random_inputs(graph, Numbers::usual);
+      for (int64_t k = 0; k < c.count; ++k) inputs[c.input].set_float(c.first + k, c.value);
+      const std::vector<Tensor> expected = ops::evaluate(graph, inputs);
+      plan::SwitchablePlan plan(graph, *backend::cpu::make_target(), {.threads = threads});
+      ASSERT_EQ(plan.choices().size(), 1U);
+      const auto& [launch, choices] = *plan.choices().begin();
+      for (const Precision precision : {Precision::bf16, Precision::i16}) {
+        plan.use(launch, precision);
+        EXPECT_LE(error_of(plan.plan().run(inputs)[0], expected[0]), 6e-3);
+      }
+    }
 }
 
 // Many rows and few weights: rows are rounded block by block.

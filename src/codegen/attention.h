@@ -9,11 +9,15 @@
 //   result[d][query]     = Σ_key v[key][d] · weights[key][query]
 // and the result is divided by the sums and transposed back. Weights are divided after the product,
 // so a sum may overflow where the products' own sizes come within its length of the largest float.
+//
+// Both products may be of pairs of 16 bits (AttentionForm::pairs): weights are rounded as they are
+// made, everything else lies rounded when the code is called.
 #pragma once
 
 #include <memory>
 #include <vector>
 
+#include "codegen/contraction.h"
 #include "codegen/loop_kernel.h"
 
 namespace tessera::codegen {
@@ -32,12 +36,24 @@ struct AttentionForm {
   double scale = 1;                          ///< of the product
   std::shared_ptr<const ir::Meaning> score;  ///< f, or null: input 0 is the scaled product
   std::vector<Operand> operands;             ///< inputs of `score` after the first
+  /// An element of q and k is a pair of numbers that follow each other in a row, of v a pair of
+  /// numbers of two keys (0 behind an odd last one); strides, but not `size` and `keys`, count
+  /// pairs. With i16 three sources follow the operands, of f32 and shared by all batches: units of
+  /// the queries; of the keys, times `scale`; of the columns of v, such that attention_chunk keys'
+  /// numbers are no longer than longest_i16.
+  std::optional<Contraction::Pairs::Kind> pairs;
+
+  bool has_units() const { return pairs == Contraction::Pairs::Kind::i16; }
 };
+
+/// Keys whose weights are computed, and used, while they are near: sums of integers run over them.
+inline constexpr int64_t attention_chunk = 64;
 
 /// Floats of scratch memory for one call of the code, which is its second destination.
 int64_t attention_scratch(const AttentionForm& form, int lanes);
 /// Sources are q, k, v and the operands, the first destination is the result; a task is one block
-/// of queries. REQUIRES: sizes that are not 0, those of heads multiples of the lanes and of 4.
+/// of queries. REQUIRES: sizes that are not 0, those of heads multiples of the lanes and of 4; with
+/// pairs 16 lanes, and `size` a multiple of 32.
 EmittedKernel attention_kernel(const AttentionForm& form, VectorUnit unit);
 
 }  // namespace tessera::codegen

@@ -269,23 +269,9 @@ class TileEmitter {
                                llvm::Constant::getNullValue(vector_));
   }
 
-  // x · y + sum, of pairs the sum of both products.
   Value* multiply_add(Value* x, Value* y, Value* sum) {
-    if (!c_.pairs) return b_.CreateIntrinsic(llvm::Intrinsic::fma, {vector_}, {x, y, sum});
-    const bool wide = s_.lanes == 16;
-    const auto lanes = static_cast<unsigned>(s_.lanes);
-    if (c_.has_units()) {
-      llvm::Type* integers = llvm::FixedVectorType::get(b_.getInt32Ty(), lanes);
-      const auto cast = [&](Value* v) { return b_.CreateBitCast(v, integers); };
-      const auto dot = wide ? llvm::Intrinsic::x86_avx512_vpdpwssd_512
-                            : llvm::Intrinsic::x86_avx512_vpdpwssd_256;
-      return b_.CreateBitCast(b_.CreateIntrinsic(dot, {}, {cast(sum), cast(x), cast(y)}), vector_);
-    }
-    llvm::Type* pairs = llvm::FixedVectorType::get(b_.getBFloatTy(), 2 * lanes);
-    const auto dot = wide ? llvm::Intrinsic::x86_avx512bf16_dpbf16ps_512
-                          : llvm::Intrinsic::x86_avx512bf16_dpbf16ps_256;
-    return b_.CreateIntrinsic(dot, {},
-                              {sum, b_.CreateBitCast(x, pairs), b_.CreateBitCast(y, pairs)});
+    const auto kind = c_.pairs ? std::optional(c_.pairs->kind) : std::nullopt;
+    return emit_multiply_add(b_, kind, x, y, sum);
   }
 
   size_t slot(size_t row, int v) const {
@@ -585,6 +571,25 @@ class TileEmitter {
 };
 
 }  // namespace
+
+Value* emit_multiply_add(llvm::IRBuilderBase& b, std::optional<Contraction::Pairs::Kind> kind,
+                         Value* x, Value* y, Value* sum) {
+  auto* vector = llvm::cast<llvm::FixedVectorType>(sum->getType());
+  if (!kind) return b.CreateIntrinsic(llvm::Intrinsic::fma, {vector}, {x, y, sum});
+  const unsigned lanes = vector->getNumElements();
+  const bool wide = lanes == 16;
+  if (kind == Contraction::Pairs::Kind::i16) {
+    llvm::Type* integers = llvm::FixedVectorType::get(b.getInt32Ty(), lanes);
+    const auto cast = [&](Value* v) { return b.CreateBitCast(v, integers); };
+    const auto dot =
+        wide ? llvm::Intrinsic::x86_avx512_vpdpwssd_512 : llvm::Intrinsic::x86_avx512_vpdpwssd_256;
+    return b.CreateBitCast(b.CreateIntrinsic(dot, {}, {cast(sum), cast(x), cast(y)}), vector);
+  }
+  llvm::Type* pairs = llvm::FixedVectorType::get(b.getBFloatTy(), 2 * lanes);
+  const auto dot = wide ? llvm::Intrinsic::x86_avx512bf16_dpbf16ps_512
+                        : llvm::Intrinsic::x86_avx512bf16_dpbf16ps_256;
+  return b.CreateIntrinsic(dot, {}, {sum, b.CreateBitCast(x, pairs), b.CreateBitCast(y, pairs)});
+}
 
 llvm::Function* emit_contraction_tile(const Contraction& c, const ContractionSchedule& s,
                                       const TileShape& shape, llvm::IRBuilderBase& b,

@@ -10,6 +10,7 @@ namespace llvm {
 class Function;
 class IRBuilderBase;
 class Module;
+class Value;
 }  // namespace llvm
 
 namespace tessera::codegen {
@@ -29,6 +30,11 @@ bool is_fixed(const Contraction& c, const Contraction::Window& w, bool fixed_out
 
 /// Floats of the next panel that one tile prefetches.
 int64_t prefetch_share(const Contraction& c, const ContractionSchedule& s, int64_t row_tiles);
+
+/// x · y + sum of vectors of f32, or the sum of both products of pairs; sums of integers are bits
+/// in such a vector.
+llvm::Value* emit_multiply_add(llvm::IRBuilderBase& b, std::optional<Contraction::Pairs::Kind> kind,
+                               llvm::Value* x, llvm::Value* y, llvm::Value* sum);
 
 /// A function void(a, b, dst, prefetch, operands…, limits of taps…) on pointers to the tile's first
 /// elements.

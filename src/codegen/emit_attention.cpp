@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The code of attention: one function for blocks of queries of each width, called by tasks.
 #include <llvm/IR/IRBuilder.h>
+#include <llvm/IR/IntrinsicsX86.h>
 #include <llvm/IR/Module.h>
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <numeric>
 
 #include "codegen/attention.h"
+#include "codegen/contraction_tile.h"
 #include "codegen/emit_scalar.h"
 
 namespace tessera::codegen {
@@ -17,7 +20,8 @@ using llvm::Value;
 using Values = std::vector<Value*>;
 
 constexpr int most_vectors = 3;  // of queries in a block
-constexpr int64_t chunk = 64;    // keys whose weights are computed, and used, while they are near
+// Weights are at most 1, and 16 bits hold less than 2^15.
+constexpr double least_weight_unit = 1 / 32767.0;
 
 // Rows of a tile of sums, so that they and what they are made of fit the registers.
 int tile_rows(int vectors, int registers) {
@@ -35,21 +39,24 @@ class BlockEmitter {
         rows_(tile_rows(vectors, unit.registers)),
         valid_(valid),
         width_(int64_t{unit.lanes} * vectors),
+        depth_(form.pairs ? form.size / 2 : form.size),
+        together_(form.pairs ? 2 : 1),
         b_(b),
         module_(module) {
     vector_ = llvm::FixedVectorType::get(b_.getFloatTy(), static_cast<unsigned>(lanes_));
   }
 
-  // void(q, k, v, dst, scratch, operands…) on pointers to the block's first elements.
+  // void(q, k, v, dst, scratch, operands…, units…) on pointers to the block's first elements.
   llvm::Function* emit(const std::string& name) {
-    const std::vector<llvm::Type*> types(5 + f_.operands.size(), b_.getPtrTy());
+    const std::vector<llvm::Type*> types(5 + f_.operands.size() + (f_.has_units() ? 3 : 0),
+                                         b_.getPtrTy());
     function_ = llvm::Function::Create(llvm::FunctionType::get(b_.getVoidTy(), types, false),
                                        llvm::Function::InternalLinkage, name, module_);
     function_->setDoesNotThrow();
     function_->addFnAttr(llvm::Attribute::NoInline);
     b_.SetInsertPoint(llvm::BasicBlock::Create(b_.getContext(), "entry", function_));
     packed_ = argument(4);
-    scores_ = at(packed_, number(f_.size * width_));
+    scores_ = at(packed_, number(depth_ * width_));
     result_ = at(scores_, number(f_.keys * width_));
     pack_queries();
     const Values largest = score_all();
@@ -63,6 +70,8 @@ class BlockEmitter {
   using Body = std::function<void(Value*, Values&)>;
 
   Value* argument(unsigned k) { return function_->getArg(k); }
+  // Of queries, keys and columns of v.
+  Value* units(unsigned k) { return argument(5 + static_cast<unsigned>(f_.operands.size()) + k); }
   Value* number(int64_t n) { return b_.getInt64(static_cast<uint64_t>(n)); }
   Value* at(Value* base, Value* offset) { return b_.CreateGEP(b_.getFloatTy(), base, offset); }
   Value* at(Value* base, int64_t offset) { return offset ? at(base, number(offset)) : base; }
@@ -130,14 +139,14 @@ class BlockEmitter {
   void pack_queries() {
     Value* scale = llvm::ConstantFP::get(vector_, f_.scale);
     for (int g = 0; g < vectors_; ++g)
-      loop(f_.size, lanes_, [&](Value* d) {
+      loop(depth_, lanes_, [&](Value* d) {
         Values rows;
         for (int k = 0; k < lanes_; ++k)
           rows.push_back(load(at(at(argument(0), d), row_of(int64_t{g} * lanes_ + k) * f_.q_row)));
         rows = transposed(std::move(rows));
         for (int k = 0; k < lanes_; ++k) {
           Value* x = rows[static_cast<size_t>(k)];
-          if (f_.scale != 1) x = b_.CreateFMul(x, scale);
+          if (f_.scale != 1 && !f_.pairs) x = b_.CreateFMul(x, scale);
           store(x, at(at(packed_, times(d, width_)), k * width_ + int64_t{g} * lanes_));
         }
       });
@@ -151,8 +160,7 @@ class BlockEmitter {
       Value* y = splat(b_.CreateLoad(b_.getFloatTy(), at(a, r * stride)));
       for (int v = 0; v < vectors_; ++v) {
         Value*& sum = sums[static_cast<size_t>(r * vectors_ + v)];
-        sum = b_.CreateIntrinsic(llvm::Intrinsic::fma, {vector_},
-                                 {y, x[static_cast<size_t>(v)], sum});
+        sum = emit_multiply_add(b_, f_.pairs, y, x[static_cast<size_t>(v)], sum);
       }
     }
   }
@@ -171,7 +179,7 @@ class BlockEmitter {
     constexpr int64_t unroll = 4;
     Values sums(static_cast<size_t>(rows * vectors_), zero());
     Value* k = at(argument(1), times(key, f_.k_row));
-    loop(f_.size, unroll, sums, [&](Value* d, Values& s) {
+    loop(depth_, unroll, sums, [&](Value* d, Values& s) {
       Value* a = at(k, times(d, f_.k_column));
       Value* columns = at(packed_, times(d, width_));
       for (int64_t u = 0; u < unroll; ++u)
@@ -180,7 +188,7 @@ class BlockEmitter {
     Value* to = at(scores_, times(key, width_));
     for (int r = 0; r < rows; ++r)
       for (int v = 0; v < vectors_; ++v) {
-        Value* x = sums[static_cast<size_t>(r * vectors_ + v)];
+        Value* x = product_of(sums[static_cast<size_t>(r * vectors_ + v)], key, r, v);
         if (f_.score)
           x = emit_epilogue(b_, *f_.score, x, lanes_,
                             [&](size_t n) { return operand(n, key, r, v); });
@@ -188,6 +196,24 @@ class BlockEmitter {
         Value*& m = largest[static_cast<size_t>(v)];
         m = b_.CreateSelect(b_.CreateFCmpOGT(x, m), x, m);
       }
+  }
+
+  Value* as_float(Value* sum) {
+    if (!f_.has_units()) return sum;
+    llvm::Type* integers =
+        llvm::FixedVectorType::get(b_.getInt32Ty(), static_cast<unsigned>(lanes_));
+    return b_.CreateSIToFP(b_.CreateBitCast(sum, integers), vector_);
+  }
+
+  // The scaled product that a sum stands for. (In f32 the queries have the scale.)
+  Value* product_of(Value* sum, Value* key, int row, int v) {
+    if (f_.has_units()) {
+      Value* of_query = load(at(units(0), int64_t{v} * lanes_));
+      Value* of_key = splat(b_.CreateLoad(b_.getFloatTy(), at(at(units(1), key), row)));
+      return b_.CreateFMul(b_.CreateFMul(as_float(sum), of_query), of_key);
+    }
+    if (!f_.pairs || f_.scale == 1) return sum;
+    return b_.CreateFMul(sum, llvm::ConstantFP::get(vector_, f_.scale));
   }
 
   Value* operand(size_t n, Value* key, int row, int v) {
@@ -219,49 +245,120 @@ class BlockEmitter {
     loop(f_.value_size * vectors_, 1,
          [&](Value* k) { store(zero(), at(result_, times(k, lanes_))); });
     Values sums(static_cast<size_t>(vectors_), zero());
-    const auto chunks = [&](Value* first, Values& s) {
-      Value* last = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin,
-                                             b_.CreateAdd(first, number(chunk)), number(f_.keys));
-      weigh(first, last, largest, s);
-      const int64_t whole = f_.value_size / rows_ * rows_;
-      loop(whole, rows_, [&](Value* d) { accumulate(first, last, d, rows_); });
-      if (f_.value_size > whole)
-        accumulate(first, last, number(whole), static_cast<int>(f_.value_size - whole));
-    };
-    loop(f_.keys, chunk, sums, chunks);
+    const int64_t whole = f_.keys / attention_chunk * attention_chunk;
+    loop(whole, attention_chunk, sums,
+         [&](Value* first, Values& s) { use_chunk(first, attention_chunk, largest, s); });
+    if (f_.keys > whole) use_chunk(number(whole), f_.keys - whole, largest, sums);
     return sums;
   }
 
-  // Scores become weights; their sums over the chunk are added to those before.
-  void weigh(Value* first, Value* last, const Values& largest, Values& sums) {
-    Values own(static_cast<size_t>(vectors_), zero());
-    loop(first, last, 1, own, [&](Value* key, Values& s) {
-      for (int v = 0; v < vectors_; ++v) {
-        Value* place = at(at(scores_, times(key, width_)), int64_t{v} * lanes_);
-        Value* x = b_.CreateFSub(load(place), largest[static_cast<size_t>(v)]);
-        x = emit_primitive(b_, ir::Prim::exp, DType::f32, x, nullptr);
-        store(x, place);
-        Value*& sum = s[static_cast<size_t>(v)];
-        sum = b_.CreateFAdd(sum, x);
-      }
-    });
-    for (size_t v = 0; v < sums.size(); ++v) sums[v] = b_.CreateFAdd(sums[v], own[v]);
+  void use_chunk(Value* first, int64_t count, const Values& largest, Values& sums) {
+    const Values units = weigh(first, count, largest, sums);
+    const int64_t whole = f_.value_size / rows_ * rows_;
+    loop(whole, rows_, [&](Value* d) { accumulate(first, count, d, rows_, units); });
+    if (f_.value_size > whole)
+      accumulate(first, count, number(whole), static_cast<int>(f_.value_size - whole), units);
   }
 
-  void accumulate(Value* first, Value* last, Value* d, int rows) {
-    const int64_t unroll = std::gcd(f_.keys, int64_t{4});  // divides the chunks too
+  // Scores become weights; their sums over the chunk are added to those before. Returns the units
+  // of integers.
+  Values weigh(Value* first, int64_t count, const Values& largest, Values& sums) {
+    const auto vectors = static_cast<size_t>(vectors_);
+    const bool at_once = f_.pairs && !f_.has_units();
+    const int64_t step = at_once ? 2 : 1, whole = count / step * step;
+    Values own(f_.has_units() ? 2 * vectors : vectors, zero());  // sums, and those of squares
+    loop(whole, step, own, [&](Value* k, Values& s) {
+      weigh_keys(b_.CreateAdd(first, k), step, at_once, largest, s);
+    });
+    if (count > whole) weigh_keys(b_.CreateAdd(first, number(whole)), 1, at_once, largest, own);
+    for (size_t v = 0; v < vectors; ++v) sums[v] = b_.CreateFAdd(sums[v], own[v]);
+    if (!f_.has_units()) return {};
+    own.erase(own.begin(), own.begin() + vectors_);
+    return to_integers(first, count, own);
+  }
+
+  // One key, or two; as a pair, `at_once`, they lie at the place of the first.
+  void weigh_keys(Value* key, int64_t count, bool at_once, const Values& largest, Values& sums) {
+    for (int v = 0; v < vectors_; ++v) {
+      Value* place = at(at(scores_, times(key, width_)), int64_t{v} * lanes_);
+      Value* weights[2] = {nullptr, zero()};
+      for (int64_t k = 0; k < count; ++k) {
+        Value* x = b_.CreateFSub(load(at(place, k * width_)), largest[static_cast<size_t>(v)]);
+        x = weights[k] = emit_primitive(b_, ir::Prim::exp, DType::f32, x, nullptr);
+        Value*& sum = sums[static_cast<size_t>(v)];
+        sum = b_.CreateFAdd(sum, x);
+        if (!f_.has_units()) continue;
+        Value*& squares = sums[static_cast<size_t>(v + vectors_)];
+        squares = b_.CreateIntrinsic(llvm::Intrinsic::fma, {vector_}, {x, x, squares});
+      }
+      store(at_once ? pair_of(weights[0], weights[1]) : weights[0], place);
+    }
+  }
+
+  // The weights of a chunk in units such that they are no longer than longest_i16. They are at most
+  // 1, so their integers fit 16 bits where the units are no less than those of a single one. (A NaN
+  // makes the sum of its query's weights NaN, whatever becomes of it here.)
+  Values to_integers(Value* first, int64_t count, const Values& squares) {
+    const double most = longest_i16 - std::sqrt(static_cast<double>(attention_chunk)) / 2;
+    Values units, factors;
+    for (Value* square : squares) {
+      Value* length = b_.CreateUnaryIntrinsic(llvm::Intrinsic::sqrt, square);
+      Value* unit = b_.CreateFMul(length, llvm::ConstantFP::get(vector_, (1 + 1e-6) / most));
+      unit = b_.CreateBinaryIntrinsic(llvm::Intrinsic::maxnum, unit,
+                                      llvm::ConstantFP::get(vector_, least_weight_unit));
+      units.push_back(unit);
+      factors.push_back(b_.CreateFDiv(llvm::ConstantFP::get(vector_, 1), unit));
+    }
+    const auto pair = [&](Value* key, bool both) {
+      for (int v = 0; v < vectors_; ++v) {
+        Value* place = at(at(scores_, times(key, width_)), int64_t{v} * lanes_);
+        const auto integer = [&](Value* from) {
+          return bits_of(b_.CreateFMul(load(from), factors[static_cast<size_t>(v)]));
+        };
+        Value* low = integer(place);
+        Value* high =
+            both ? integer(at(place, width_)) : llvm::Constant::getNullValue(low->getType());
+        low = b_.CreateAnd(low, llvm::ConstantInt::get(low->getType(), 0xffff));
+        store(b_.CreateBitCast(b_.CreateOr(low, b_.CreateShl(high, 16)), vector_), place);
+      }
+    };
+    loop(count / 2 * 2, 2, [&](Value* k) { pair(b_.CreateAdd(first, k), true); });
+    if (count % 2 != 0) pair(b_.CreateAdd(first, number(count - 1)), false);
+    return units;
+  }
+
+  // The nearest integer of a number below 2^15 in the last bits: those of a float whose unit is 1.
+  Value* bits_of(Value* x) {
+    llvm::Type* integers =
+        llvm::FixedVectorType::get(b_.getInt32Ty(), static_cast<unsigned>(lanes_));
+    return b_.CreateBitCast(b_.CreateFAdd(x, llvm::ConstantFP::get(vector_, 0x1.8p23)), integers);
+  }
+
+  // Two vectors as pairs of bf16.
+  Value* pair_of(Value* x, Value* y) {
+    Value* both = b_.CreateIntrinsic(llvm::Intrinsic::x86_avx512bf16_cvtne2ps2bf16_512, {}, {y, x});
+    std::vector<int> order;
+    for (int k = 0; k < lanes_; ++k) order.insert(order.end(), {k, lanes_ + k});
+    return b_.CreateBitCast(b_.CreateShuffleVector(both, order), vector_);
+  }
+
+  void accumulate(Value* first, int64_t count, Value* d, int rows, const Values& units) {
+    const int64_t steps = (count + together_ - 1) / together_, unroll = std::gcd(steps, int64_t{4});
     Values sums(static_cast<size_t>(rows * vectors_), zero());
-    Value* v = at(argument(2), times(d, f_.v_column));
-    loop(first, last, unroll, sums, [&](Value* key, Values& s) {
-      Value* a = at(v, times(key, f_.v_row));
-      Value* columns = at(scores_, times(key, width_));
+    Value* from = at(at(argument(2), times(d, f_.v_column)),
+                     times(b_.CreateUDiv(first, number(together_)), f_.v_row));
+    Value* weights = at(scores_, times(first, width_));
+    const int64_t row = together_ * width_;
+    loop(steps, unroll, sums, [&](Value* k, Values& s) {
+      Value *a = at(from, times(k, f_.v_row)), *columns = at(weights, times(k, row));
       for (int64_t u = 0; u < unroll; ++u)
-        multiply(s, rows, at(a, u * f_.v_row), f_.v_column, at(columns, u * width_));
+        multiply(s, rows, at(a, u * f_.v_row), f_.v_column, at(columns, u * row));
     });
     Value* to = at(result_, times(d, width_));
     for (int k = 0; k < rows * vectors_; ++k) {
-      Value* place = at(to, int64_t{k} * lanes_);
-      store(b_.CreateFAdd(load(place), sums[static_cast<size_t>(k)]), place);
+      Value *place = at(to, int64_t{k} * lanes_), *sum = as_float(sums[static_cast<size_t>(k)]);
+      if (!units.empty()) sum = b_.CreateFMul(sum, units[static_cast<size_t>(k % vectors_)]);
+      store(b_.CreateFAdd(load(place), sum), place);
     }
   }
 
@@ -271,6 +368,8 @@ class BlockEmitter {
         Values rows;
         for (int k = 0; k < lanes_; ++k) {
           Value* x = load(at(at(result_, times(d, width_)), k * width_ + int64_t{g} * lanes_));
+          if (f_.has_units())
+            x = b_.CreateFMul(x, splat(b_.CreateLoad(b_.getFloatTy(), at(at(units(2), d), k))));
           rows.push_back(b_.CreateFDiv(x, sums[static_cast<size_t>(g)]));
         }
         rows = transposed(std::move(rows));
@@ -283,6 +382,8 @@ class BlockEmitter {
   const AttentionForm& f_;
   const int lanes_, vectors_, rows_;
   const int64_t valid_, width_;  // queries of the block that exist, and of all its vectors
+  const int64_t depth_;          // steps of a score's sum
+  const int64_t together_;       // keys of one step of a result's sum
   llvm::IRBuilderBase& b_;
   llvm::Module& module_;
   llvm::Type* vector_ = nullptr;
@@ -316,7 +417,8 @@ void emit_tasks(const AttentionForm& f, VectorUnit unit, llvm::IRBuilderBase& b,
   Values bases;
   for (uint64_t k = 0; k < 3; ++k) bases.push_back(pointer(0, k));
   for (uint64_t k = 0; k < 2; ++k) bases.push_back(pointer(1, k));
-  for (uint64_t k = 0; k < f.operands.size(); ++k) bases.push_back(pointer(0, 3 + k));
+  const size_t more = f.operands.size() + (f.has_units() ? 3 : 0);
+  for (uint64_t k = 0; k < more; ++k) bases.push_back(pointer(0, 3 + k));
   b.CreateBr(head);
   b.SetInsertPoint(head);
   llvm::PHINode* task = b.CreatePHI(i, 2);
@@ -341,10 +443,12 @@ void emit_tasks(const AttentionForm& f, VectorUnit unit, llvm::IRBuilderBase& b,
   }
   add(0, query, f.q_row);
   add(3, query, f.dst_row);
+  if (f.has_units()) add(5 + f.operands.size(), query, 1);
   for (size_t k = 0; k < f.operands.size(); ++k) add(5 + k, query, f.operands[k].query);
   Values args;
   for (size_t k = 0; k < bases.size(); ++k) {
-    llvm::Type* type = k < 5 ? b.getFloatTy() : memory_type(b, f.operands[k - 5].dtype);
+    const bool is_operand = k >= 5 && k < 5 + f.operands.size();
+    llvm::Type* type = is_operand ? memory_type(b, f.operands[k - 5].dtype) : b.getFloatTy();
     args.push_back(k == 4 ? bases[k] : b.CreateGEP(type, bases[k], offsets[k]));
   }
   if (block && last) {

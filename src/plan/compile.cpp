@@ -24,8 +24,7 @@ runtime::Program compile_with(const ir::Graph& expanded, const std::vector<Kerne
     fuse_pointwise(draft);
     absorb_epilogues(draft, refusals);
     fuse(draft);
-    // (Products that may be reduced stay products.)
-    if (!choices && options.reduced.empty()) fuse_attention(draft, refusals);
+    fuse_attention(draft, refusals);
   }
   choose_copies(draft);
   assign_layouts(draft);

@@ -2,6 +2,7 @@
 // Attention as a kernel of the runtime: blocks of queries shared among threads.
 #include <algorithm>
 
+#include "backend/cpu/attention_pairs.h"
 #include "backend/cpu/contraction_kernels.h"
 #include "backend/cpu/parallel.h"
 #include "base/check.h"
@@ -63,13 +64,15 @@ void append(std::string& key, const std::vector<int64_t>& numbers) {
   key += ';';
 }
 
+}  // namespace
+
 std::string key_of(const AttentionForm& f) {
   std::string key = "attention ";
   for (const auto* list : {&f.batch, &f.q_batch, &f.k_batch, &f.v_batch, &f.dst_batch})
     append(key, *list);
   append(key, {f.queries, f.keys, f.size, f.value_size, f.q_row, f.k_row, f.k_column, f.v_row,
                f.v_column, f.dst_row});
-  key += fmt::format("{}", f.scale);
+  key += fmt::format("{} {}", f.scale, !f.pairs ? "f32" : f.has_units() ? "i16" : "bf16");
   for (const AttentionForm::Operand& o : f.operands) {
     key += fmt::format("|{},{},{}", to_string(o.dtype), o.query, o.key);
     append(key, o.batch);
@@ -77,6 +80,8 @@ std::string key_of(const AttentionForm& f) {
   if (f.score) key += ops::print_meaning(*f.score, "score");
   return key;
 }
+
+namespace {
 
 // Nothing when the kernel does not compute the request.
 std::optional<AttentionForm> attention_form(const codegen::LibraryRequest& r, int lanes) {
@@ -123,12 +128,25 @@ std::shared_ptr<const runtime::Kernel> ContractionKernels::make_attention(
     const codegen::LibraryRequest& r) {
   const auto form = attention_form(r, unit_.lanes);
   if (!form) return nullptr;
-  codegen::EmittedKernel emitted = attention_kernel(*form, unit_);
-  const int64_t tasks = emitted.rows;
-  const Code code = compile(key_of(*form), std::move(emitted));
   const int threads = std::min(r.threads, useful_threads(product_nanoseconds(r.flops, r.bytes)));
-  return std::make_shared<AttentionKernel>(jit_, code, tasks, attention_scratch(*form, unit_.lanes),
-                                           threads);
+  const auto kernel = [form = *form, unit = unit_, threads](auto jit, const auto& compiled) {
+    codegen::EmittedKernel emitted = attention_kernel(form, unit);
+    const int64_t tasks = emitted.rows;
+    return std::make_shared<AttentionKernel>(jit, compiled(std::move(emitted)), tasks,
+                                             attention_scratch(form, unit.lanes), threads);
+  };
+  const auto later = [&](codegen::EmittedKernel e) { return compile(key_of(*form), std::move(e)); };
+  if (r.precision == codegen::Precision::f32) return kernel(jit_, later);
+  const auto direct = [kernel] {
+    const auto jit = std::make_shared<codegen::Jit>();  // of its own: runs may overlap
+    return kernel(jit, [&](const codegen::EmittedKernel& emitted) {
+      return std::make_shared<codegen::LoopKernel>(jit->compile({}, std::span(&emitted, 1))[0]);
+    });
+  };
+  const size_t scratch = kernel(jit_, [](const auto&) { return Code(); })->scratch_bytes();
+  return make_attention_pairs(
+      *form, r.precision, threads, scratch,
+      {unit_, jit_, [&](const auto& key, auto e) { return compile(key, std::move(e)); }, direct});
 }
 
 }  // namespace tessera::backend::cpu

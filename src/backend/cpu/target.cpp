@@ -38,11 +38,10 @@ class CpuTarget : public codegen::Target {
 
   std::shared_ptr<const runtime::Kernel> make_library(
       const codegen::LibraryRequest& request) override {
-    if (request.precision != codegen::Precision::f32 && request.op == "attention") return nullptr;
+    if (request.op == "attention") return contractions_.make_attention(request);
     if (request.precision != codegen::Precision::f32)
       return options_.use_generated ? contractions_.make(request, true) : nullptr;
     if (request.kernel) return contractions_.make_program(request);
-    if (request.op == "attention") return contractions_.make_attention(request);
     if (request.op == "concat") return make_concat(request);
     if (request.op.starts_with("scatter_")) return make_scatter(request);
     if (request.op.starts_with("cum_")) return make_cumulative(request);

@@ -45,24 +45,26 @@ def load_openvino(model, threads, precision):
 
 
 def load_torch(model, threads, _):
-    """The model as a PyTorch module, compiled by torch.compile with frozen weights."""
+    """The model as a graph of PyTorch's operators, compiled by torch.compile with frozen weights,
+    both with the first inputs."""
     import onnx
     import torch
     import torch._inductor.config
-    from onnx2torch import convert
+    import torch_graph
     torch.set_num_threads(threads)
     torch._inductor.config.freezing = True
-    graph = onnx.load(model).graph
-    names = [o.name for o in graph.output]
-    constants = {i.name for i in graph.initializer}
-    order = [i.name for i in graph.input if i.name not in constants]
-    compiled = torch.compile(convert(model).eval())
+    outputs = [o.name for o in onnx.load(model, load_external_data=False).graph.output]
+    compiled, names = None, None
 
     def run(inputs):
-        with torch.inference_mode():
-            results = compiled(*[torch.from_numpy(inputs[name]) for name in order])
-        results = [results] if torch.is_tensor(results) else results
-        return {name: r.numpy() for name, r in zip(names, results)}
+        nonlocal compiled, names
+        tensors = {name: torch.from_numpy(value) for name, value in inputs.items()}
+        with torch.no_grad():
+            if compiled is None:
+                graph, names = torch_graph.trace(model, tensors)
+                compiled = torch.compile(graph)
+            results = compiled(*[tensors[name] for name in names])
+        return {name: r.numpy() for name, r in zip(outputs, results)}
     return torch.__version__, run
 
 

@@ -111,6 +111,19 @@ TEST(Attention, reads_heads_where_they_lie) {
       true);
 }
 
+// The factors of queries and keys become part of the scale: no copies of them are left.
+TEST(Attention, scales_queries_and_keys_where_they_lie) {
+  const std::string program =
+      "input x: f32[2, 50, 96]\nfn heads(y) = transpose(reshape(y, [2, 50, 3, 32]), [0, 2, 1, 3])\n"
+      "input a: f32[2, 50, 96]\ninput b: f32[2, 50, 96]\n"
+      "output y = softmax((heads(x) * 0.4) @ transpose(0.5 * heads(a), [0, 1, 3, 2]), axis=-1) @ "
+      "heads(b)\n";
+  check(program, true);
+  const auto plan = plan::compile(lang::parse_program(program, "attention"),
+                                  *backend::cpu::make_target(), {.threads = 1});
+  EXPECT_EQ(plan->launches().size(), 1U);
+}
+
 TEST(Attention, keeps_what_is_no_number) {
   const std::string program =
       heads("2, ", 35, 70, 16, 16) +

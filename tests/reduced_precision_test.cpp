@@ -287,6 +287,31 @@ TEST(ReducedPrecision, keeps_unusual_numbers) {
   expect_close(product(9, 64, 33, "x @ w"), true, Numbers::tiny);  // denormals may become zeros
 }
 
+// A model file holds the GELU as other operators; the plan is still that of the same launches.
+TEST(ReducedPrecision, is_kept_by_a_plan_of_a_model_that_is_written_in_other_operators) {
+  REQUIRE_PAIRS();
+  const ir::Graph graph = lang::parse_program(
+      "input x: f32[96, 384]\nparam a: f32[384, 768] = normal(seed=1, scale=0.07)\n"
+      "param b: f32[768, 96] = normal(seed=2, scale=0.05)\noutput y = gelu(x @ a) @ b\n",
+      "test");
+  api::Options options;
+  options.threads = 1;
+  const plan::SwitchablePlan choices(graph, *backend::cpu::make_target(), {.threads = 1});
+  ASSERT_EQ(choices.choices().size(), 2U);
+  for (const auto& [launch, kernels] : choices.choices())
+    options.reduced[launch] = {"matmul+gelu", Precision::i16};
+  const std::string path = testing::TempDir() + "gelu.plan";
+  api::write_plan(graph, path, options, options.reduced);
+  api::Options read = api::options_for(path, {});
+  std::vector<std::string> warnings;
+  read.warn = [&](const std::string& text) { warnings.push_back(text); };
+  const auto inputs = api::random_inputs(graph, 1);
+  const auto expected = api::compile(graph, options)->run(inputs);
+  EXPECT_TRUE(
+      identical(expected[0], api::compile(api::load_model(path, read), read)->run(inputs)[0]));
+  EXPECT_TRUE(warnings.empty());
+}
+
 // Two hidden layers, wide enough that reduced precision gains time.
 ir::Graph network() {
   return lang::parse_program(

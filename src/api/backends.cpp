@@ -37,7 +37,7 @@ class CpuProgram : public Program {
     const auto stale =
         std::count_if(options.reduced.begin(), options.reduced.end(), [&](const auto& reduced) {
           return reduced.first >= plan_->launches().size() ||
-                 plan_->launches()[reduced.first].name != reduced.second.name;
+                 !reduced.second.is_for(plan_->launches()[reduced.first].name);
         });
     if (stale > 0)
       warn(options, fmt::format("{} of {} kernels of reduced precision are not in this program: "

@@ -3,6 +3,8 @@
 // elements, and a product that alone reads them, become one step. What the function is (a mask, a
 // bias, a cap) does not matter, as long as it is computed element by element.
 #include <algorithm>
+#include <bit>
+#include <cmath>
 #include <map>
 #include <set>
 
@@ -142,6 +144,7 @@ class AttentionFusion {
     fused.src.insert(fused.src.begin(), {first->src[0], first->src[1], second.src[1]});
     fused.dst = second.dst;
     if (scales(*first)) fused.scale = first->post[0].alpha;
+    for (size_t k = 0; k < 2; ++k) take_factor(only_producer(fused.src[k], steps), fused.scale);
     for (const Step* s : {static_cast<const Step*>(first), static_cast<const Step*>(softmax),
                           static_cast<const Step*>(&second)}) {
       fused.names.insert(fused.names.end(), s->names.begin(), s->names.end());
@@ -153,6 +156,27 @@ class AttentionFusion {
       fused.src[n] = steps.back().dst[0];
     }
     second = std::move(fused);
+  }
+
+  // A factor of all queries, or of all keys, becomes one of the scale; what is left may be read
+  // where it lies.
+  static void take_factor(Step* made, double& scale) {
+    if (!made || made->kind != Step::Kind::loops) return;
+    ir::Expr& body = made->meaning.outputs[0].body;
+    const ExprNode& root = body.node();
+    if (root.kind != ExprKind::primitive || root.prim != Prim::mul || root.type != DType::f32)
+      return;
+    for (size_t k = 0; k < 2; ++k) {
+      const ExprNode &factor = body.pool->node(root.args[k]),
+                     &rest = body.pool->node(root.args[1 - k]);
+      const auto number = std::bit_cast<double>(factor.bits);
+      if (factor.kind != ExprKind::constant || rest.kind != ExprKind::read ||
+          !std::isfinite(number) || number == 0)
+        continue;
+      scale *= number;
+      body = {body.pool, root.args[1 - k]};
+      return;
+    }
   }
 
   // Whether the first product's epilogue begins with a factor, which the queries take.

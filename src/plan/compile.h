@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "codegen/target.h"
 #include "ir/graph.h"
@@ -14,10 +15,16 @@
 namespace tessera::plan {
 
 /// Launches of a program, by number, that compute in less than f32. The name is that of the launch:
-/// where it differs the program is not the one that was meant, and the launch computes in f32.
+/// where it begins with another operator the program is not the one that was meant, and the launch
+/// computes in f32. (What is absorbed by the first operator may have been written in other ones: a
+/// model file has no GELU of older operator sets.)
 struct ReducedLaunch {
   std::string name;
   codegen::Precision precision = codegen::Precision::bf16;
+
+  bool is_for(std::string_view launch) const {
+    return launch.substr(0, launch.find('+')) == std::string_view(name).substr(0, name.find('+'));
+  }
 };
 using ReducedLaunches = std::map<size_t, ReducedLaunch>;
 

@@ -124,7 +124,7 @@ class Emitter {
     codegen::LibraryRequest request = library_request(d_, s, options_, constants);
     const auto reduced = options_.reduced.find(launch);
     if (!choices_ && !s.integers && reduced != options_.reduced.end() &&
-        reduced->second.name == name_of(s)) {
+        reduced->second.is_for(name_of(s))) {
       request.precision = reduced->second.precision;
       if (auto kernel = target_.make_library(request)) return kernel;
       request.precision = codegen::Precision::f32;

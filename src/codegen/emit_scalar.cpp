@@ -43,6 +43,23 @@ Value* fixed_int(const Value* like, int64_t value) {
 Value* unary(IRBuilderBase& b, ID id, Value* x) { return b.CreateUnaryIntrinsic(id, x); }
 Value* is_nan(IRBuilderBase& b, Value* x) { return b.CreateFCmpUNO(x, x); }
 
+// A constant that is no NaN, alike in all lanes.
+bool is_number(const Value* v) {
+  const auto* known = llvm::dyn_cast<llvm::Constant>(v);
+  if (known && known->getType()->isVectorTy()) known = known->getSplatValue();
+  const auto* number = llvm::dyn_cast_or_null<llvm::ConstantFP>(known);
+  return number && !number->getValueAPF().isNaN();
+}
+
+// The processor's instruction gives its second operand where either is a NaN, so a bound that is a
+// number comes first and needs no more. Which zero is the larger one no record says.
+Value* extreme(IRBuilderBase& b, bool least, Value* x, Value* y) {
+  const bool is_bound = is_number(y);
+  if (is_bound) std::swap(x, y);
+  Value* chosen = b.CreateSelect(least ? b.CreateFCmpOLT(x, y) : b.CreateFCmpOGT(x, y), x, y);
+  return is_bound || is_number(x) ? chosen : b.CreateSelect(is_nan(b, x), x, chosen);
+}
+
 // f32 quotients are rounded and may reach the next integer: computed in f64.
 Value* floored_quotient(IRBuilderBase& b, Value* x, Value* y) {
   Type* wide = shaped(b.getDoubleTy(), x);
@@ -80,10 +97,7 @@ Value* real_primitive(IRBuilderBase& b, Prim prim, Value* x, Value* y) {
     case Prim::floor_div: return floored_quotient(b, x, y);
     case Prim::mod: return floored_remainder(b, x, y);
     case Prim::min:
-    case Prim::max: {
-      Value* first = prim == Prim::min ? b.CreateFCmpOLT(x, y) : b.CreateFCmpOGT(x, y);
-      return b.CreateSelect(is_nan(b, x), x, b.CreateSelect(first, x, y));
-    }
+    case Prim::max: return extreme(b, prim == Prim::min, x, y);
     case Prim::eq: return b.CreateFCmpOEQ(x, y);
     case Prim::ne: return b.CreateFCmpUNE(x, y);
     case Prim::lt: return b.CreateFCmpOLT(x, y);

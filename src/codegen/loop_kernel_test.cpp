@@ -190,6 +190,21 @@ TEST(LoopKernel, interleaves_a_short_inner_axis) {
       }
 }
 
+// What is no number stays so, on either side of a bound.
+TEST(LoopKernel, bounds_keep_what_is_no_number) {
+  for (const DType type : {DType::f32, DType::f64, DType::f16})
+    for (const bool is_first : {true, false}) {
+      ir::Meaning meaning = with_inputs({{type, {100}}});
+      ir::ExprPool& pool = *meaning.pool;
+      const std::vector<ir::Expr> at{variable(meaning, 0)};
+      const ir::Expr x = pool.read(0, type, at), low = pool.real(-0.5, type),
+                     high = pool.real(0.75, type);
+      const ir::Expr above = is_first ? max(low, x) : max(x, low);
+      meaning.outputs.push_back({{100}, is_first ? min(high, above) : min(above, high)});
+      EXPECT_EQ(check_meaning(meaning, Numbers::unusual, 5, 4, 2), "") << to_string(type);
+    }
+}
+
 // Poolings of channels-last images: means of the elements inside and maxima, whose windows lie
 // inside the image for most rows, for some or for none.
 TEST(LoopKernel, gives_rows_inside_of_all_windows_code_of_their_own) {

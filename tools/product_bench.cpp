@@ -88,6 +88,7 @@ struct Case {
   int64_t m = 0, k = 0, n = 0;
   int64_t size = 0, kernel = 1, stride = 1, group = 1;  ///< of a convolution from k to n channels
   bool residual = false;  ///< a sum with a tensor like the result, and its positive part, follow
+  bool swish = false;     ///< hard swish follows
 };
 
 codegen::View channels_last(const Shape& s) {
@@ -127,6 +128,7 @@ class Contest {
                 {.kind = codegen::PostOp::Kind::relu}};
       residual_ = random_tensor(r.dst.shape, rng);
     }
+    if (c.swish) r.post.push_back({.kind = codegen::PostOp::Kind::hard_swish});
     x_ = random_tensor(r.src[0].shape, rng);
     bias_ = random_tensor({c.n}, rng);
     y_ = Tensor(DType::f32, r.dst.shape);
@@ -230,6 +232,24 @@ const Case cases[] = {
     {"conv 3x3 s2 depthwise 64@112", 0, 64, 64, 112, 3, 2, 64},
     {"conv 5x5 depthwise 120@28", 0, 120, 120, 28, 5, 1, 120},
     {"conv 3x3 depthwise 672@14", 0, 672, 672, 14, 3, 1, 672},
+    {"conv 3x3 depthwise 672@14 swish", 0, 672, 672, 14, 3, 1, 672, false, true},
+    {"conv 5x5 s2 depthwise 672@14", 0, 672, 672, 14, 5, 2, 672},
+    {"conv 5x5 depthwise 960@7", 0, 960, 960, 7, 5, 1, 960},
+    {"conv 3x3 depthwise 72@56", 0, 72, 72, 56, 3, 1, 72},
+    {"conv 7x7 depthwise 96@56", 0, 96, 96, 56, 7, 1, 96},
+    {"conv 3x3 depthwise 144@56", 0, 144, 144, 56, 3, 1, 144},
+    {"conv 3x3 s2 g32 256@56", 0, 256, 256, 56, 3, 2, 32},
+    {"conv 3x3 s2 g32 512@28", 0, 512, 512, 28, 3, 2, 32},
+    {"conv 3x3 g16 384@14", 0, 384, 384, 14, 3, 1, 16},
+    {"mobile 1x1 16>64@112", 12544, 16, 64},
+    {"mobile 1x1 24>72@56", 3136, 24, 72},
+    {"mobile 1x1 72>24@56", 3136, 72, 24},
+    {"mobile 1x1 40>120@28", 784, 40, 120},
+    {"mobile 1x1 80>480@14", 196, 80, 480},
+    {"mobile 1x1 112>672@14", 196, 112, 672},
+    {"mobile 1x1 672>112@14", 196, 672, 112},
+    {"mobile 1x1 160>960@7", 49, 160, 960},
+    {"mobile 1x1 960>160@7", 49, 960, 160},
 };
 
 int run(int argc, char** argv) {

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <numeric>
 #include <span>
 
 #include "base/check.h"
@@ -67,9 +68,11 @@ double Contraction::flops() const {
 }
 
 std::string ContractionSchedule::to_string() const {
-  return fmt::format("{}x{}v unroll {}{}{}{}", rows, vectors, unroll,
+  return fmt::format("{}x{}v unroll {}{}{}{}{}{}", rows, vectors, unroll,
                      columns_outer ? "" : " rows-outer", batch_inner ? " batch-inner" : "",
-                     prefetch ? " prefetch" : "");
+                     prefetch ? " prefetch" : "",
+                     strip_panels ? fmt::format(" strips of {}", strip_panels) : "",
+                     prefetch_lines ? " ahead" : "");
 }
 
 std::vector<std::vector<LineElement>> line_segments(const std::vector<int64_t>& rows, int64_t tap,
@@ -294,6 +297,36 @@ bool batch_is_inner(const Contraction& c) {
 
 }  // namespace
 
+// What tiles of an image see of it: lines of pixels, pixels of a line, and the distance of pixels.
+struct Sight {
+  int64_t lines = 1, pixels = 1, line_pixels = 1, distance = 0;
+};
+std::optional<Sight> sight_of(const Contraction& c, const ContractionSchedule& s) {
+  const size_t n = c.rows.size();
+  const Contraction::Window* along = window_of(c, n - 1);
+  const Contraction::Window* down = n > 1 ? window_of(c, n - 2) : nullptr;
+  // Short lines have tiles of several.
+  if (!along || !down || 2 * c.rows[n - 1].extent <= s.rows) return std::nullopt;
+  const auto span = [&](const Contraction::Window& w, int64_t rows) {
+    return (rows - 1) * w.stride + (c.reduce[w.tap].extent - 1) * w.dilation + 1;
+  };
+  const int64_t width = c.rows[n - 1].extent;
+  return Sight{span(*down, 1), span(*along, std::min<int64_t>(s.rows, width)), span(*along, width),
+               c.rows[n - 1].a / along->stride};
+}
+
+// Panels of a strip whose pixels fit half of the first cache; 0 where the lines that a tile sees
+// fit it as they are. That depends on the distance of pixels: an even number of lines of the cache
+// leaves out some of its sets.
+int64_t strip_panels(const Contraction& c, const ContractionSchedule& s, const Sight& sight) {
+  constexpr int64_t line = 16, sets = 64, ways = 8, near = 24 << 10;  // `line` in floats
+  const int64_t used =
+      sight.distance % line == 0 ? sets / std::gcd(sets, sight.distance / line) : sets;
+  if (sight.lines * sight.line_pixels + c.rows.back().extent <= used * ways) return 0;
+  const int64_t panels = (c.column.extent + s.lanes - 1) / s.lanes;
+  return std::clamp<int64_t>(near / (sight.lines * sight.pixels * s.lanes * 4), 1, panels);
+}
+
 ContractionSchedule choose_schedule(const Contraction& c, VectorUnit unit) {
   ContractionSchedule s;
   s.lanes = unit.lanes;
@@ -311,6 +344,10 @@ ContractionSchedule choose_schedule(const Contraction& c, VectorUnit unit) {
     // Single channels are done before their lines leave the first cache.
     s.columns_outer = c.group == 1;
     s.prefetch = false;
+    if (const auto sight = c.group == 1 ? sight_of(c, s) : std::nullopt) {
+      s.strip_panels = strip_panels(c, s, *sight);
+      s.prefetch_lines = true;
+    }
     return s;
   }
   // Half a vector of columns is shared by two rows.

@@ -94,6 +94,10 @@ struct ContractionSchedule {
   /// pixel, so that pixels are read and written as a whole.
   bool batch_inner = false;
   bool prefetch = true;  ///< of the columns that come next, into the second-level cache
+  /// If not 0, the tiles of so many panels of columns go down a strip of the image together: what
+  /// lines share is then still in the first cache.
+  int64_t strip_panels = 0;
+  bool prefetch_lines = false;  ///< what the tile one line below sees first, into the first cache
   std::string to_string() const;
   bool operator==(const ContractionSchedule&) const = default;
 };

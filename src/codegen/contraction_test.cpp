@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -330,6 +331,51 @@ TEST(Contraction, convolves_with_and_without_padding) {
       EXPECT_EQ(check(c, s, 4, false), "");
       EXPECT_EQ(check(c, s, 5, true), "");  // rows in one vector see different taps
     }
+}
+
+// Depthwise and other convolutions whose tiles go down strips of the image.
+TEST(Contraction, goes_down_strips_of_the_image) {
+  const int64_t cases[][6] = {
+      // size, channels, kernel, stride, dilation, padding
+      {31, 64, 3, 1, 1, 1},
+      {33, 40, 3, 2, 1, 1},
+      {29, 19, 5, 1, 2, 4},
+      {32, 50, 7, 3, 1, 2},
+  };
+  for (const auto& p : cases)
+    for (const bool is_depthwise : {true, false}) {
+      Contraction c = convolution(p[0], p[1], p[1], p[2], p[3], p[4], p[5]);
+      if (is_depthwise) {
+        c.group = 1;
+        c.reduce.pop_back();
+        c.reduce[0].b = p[2] * p[1], c.reduce[1].b = p[1];
+        c.column.a = 1;
+      } else {
+        c.reduce.back().extent = 3;
+      }
+      ContractionSchedule s = choose_schedule(c, host_vector_unit());
+      s.prefetch = false;
+      for (const int64_t panels : {0, 1, 2, 3, 4}) {
+        s.strip_panels = std::min(panels, cut_tiles(c, s).panels);
+        s.prefetch_lines = panels != 2;
+        SCOPED_TRACE(fmt::format("{} {}", fmt::join(p, ","), s.to_string()));
+        EXPECT_EQ(check(c, s, 6, panels % 2 == 0), "");
+      }
+    }
+}
+
+TEST(Contraction, chooses_strips_where_lines_compete_for_the_first_cache) {
+  const auto strips = [](int64_t size, int64_t channels) {
+    Contraction c = convolution(size, channels, channels, 3, 1, 1, 1);
+    c.group = 1;
+    c.reduce.pop_back();
+    c.column.a = 1;
+    return choose_schedule(c, host_vector_unit()).strip_panels > 0;
+  };
+  EXPECT_TRUE(strips(112, 64));
+  EXPECT_TRUE(strips(56, 256));
+  EXPECT_FALSE(strips(56, 144)) << "an odd number of lines of the cache between pixels";
+  EXPECT_FALSE(strips(7, 1024)) << "tiles of several lines";
 }
 
 // Half a vector of columns or less at the end: with sums in parts, and with an epilogue that runs

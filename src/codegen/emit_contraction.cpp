@@ -130,10 +130,11 @@ class Driver {
       std::tie(batch, rest) = split(task, t_.panels * tiles);
     }
     Value *panel, *row_tile;
-    if (s_.columns_outer) std::tie(panel, row_tile) = split(rest, tiles);
+    if (s_.strip_panels > 0) std::tie(panel, row_tile) = split_strips(rest);
+    else if (s_.columns_outer) std::tie(panel, row_tile) = split(rest, tiles);
     else std::tie(row_tile, panel) = split(rest, t_.panels);
-    if (s_.columns_outer && tiles == 1) row_tile = number(0);
-    if (!s_.columns_outer && t_.panels == 1) panel = number(0);
+    if (tiles == 1) row_tile = number(0);
+    if (t_.panels == 1) panel = number(0);
     walk_batch(batch);
     const auto limits = walk_rows(row_tile);
     walk_columns(panel);
@@ -141,8 +142,23 @@ class Driver {
                              prefetched(panel, row_tile)};
     for (size_t k = 0; k < operands_.size(); ++k) args.push_back(at(src_[2 + k], operands_[k]));
     args.insert(args.end(), limits.begin(), limits.end());
+    if (s_.prefetch_lines) prefetch_lines(args[0]);
     Value* is_last = b_.CreateICmpEQ(panel, number(t_.panels - 1));
     call(is_last, args);
+  }
+
+  // Panel and tile of rows of a task: the last strip may be narrower.
+  std::pair<Value*, Value*> split_strips(Value* task) {
+    const int64_t tiles = t_.row_tiles(), whole = t_.panels / s_.strip_panels;
+    auto [strip, rest] = split(task, s_.strip_panels * tiles);
+    auto [tile, panel] = split(rest, s_.strip_panels);
+    if (const int64_t left = t_.panels % s_.strip_panels; left != 0) {
+      const auto [last_tile, last_panel] = split(rest, left);
+      Value* is_last = b_.CreateICmpEQ(strip, number(whole));
+      tile = b_.CreateSelect(is_last, last_tile, tile);
+      panel = b_.CreateSelect(is_last, last_panel, panel);
+    }
+    return {b_.CreateAdd(b_.CreateMul(strip, number(s_.strip_panels)), panel), tile};
   }
 
   Value* at(Value* base, Value* offset) { return b_.CreateGEP(b_.getFloatTy(), base, offset); }
@@ -167,9 +183,7 @@ class Driver {
     const size_t n = c_.rows.size();
     auto [rest, within] = split(tile, static_cast<int64_t>(t_.class_of.size()));
     if (t_.class_of.size() == 1) rest = tile, within = number(0);
-    auto [outer, inner] = split(within, static_cast<int64_t>(t_.inner.size()));
-    if (t_.inner.size() == 1) inner = number(0);
-    class_ = entry_of({t_.class_of.begin(), t_.class_of.end()}, within);
+    auto [outer, inner] = split_tile(within);
     std::vector<Value*> index(n);
     index[n - 1] = entry_of(starts(t_.inner), inner);
     if (n > 1) index[n - 2] = entry_of(starts(t_.outer), outer);
@@ -192,6 +206,20 @@ class Driver {
     return limits;
   }
 
+  // Indices of a tile along the last two axes of rows; down a strip, lines come first.
+  std::pair<Value*, Value*> split_tile(Value* within) {
+    const auto across = static_cast<int64_t>(t_.inner.size()),
+               down = static_cast<int64_t>(t_.outer.size());
+    Value *outer, *inner;
+    if (s_.strip_panels > 0) std::tie(inner, outer) = split(within, down);
+    else std::tie(outer, inner) = split(within, across);
+    if (across == 1) inner = number(0);
+    if (down == 1) outer = number(0);
+    Value* place = b_.CreateAdd(b_.CreateMul(outer, number(across)), inner);
+    class_ = entry_of({t_.class_of.begin(), t_.class_of.end()}, place);
+    return {outer, inner};
+  }
+
   static std::vector<int64_t> starts(const std::vector<ContractionTiles::Chunk>& chunks) {
     std::vector<int64_t> result;
     for (const auto& chunk : chunks) result.push_back(chunk.first);
@@ -212,6 +240,26 @@ class Driver {
     Value* from = b_.CreateAdd(
         number(panel), b_.CreateMul(row_tile, number(prefetch_share(c_, s_, t_.row_tiles()))));
     return at(src_[1], b_.CreateAdd(b_at_, from));
+  }
+
+  // The lines of pixels that the tile below one is the first to see.
+  void prefetch_lines(Value* a) {
+    const size_t n = c_.rows.size();
+    const auto window = [&](size_t row) {
+      return *std::find_if(c_.windows.begin(), c_.windows.end(),
+                           [&](const Contraction::Window& w) { return w.row == row; });
+    };
+    const Contraction::Window along = window(n - 1), down = window(n - 2);
+    const Axis &across = c_.reduce[along.tap], &tap = c_.reduce[down.tap];
+    const int64_t pixel = c_.rows[n - 1].a / along.stride, line = c_.rows[n - 2].a / down.stride,
+                  below = (tap.extent - 1) * tap.a + line,
+                  last =
+                      (t_.inner[0].count - 1) * c_.rows[n - 1].a + (across.extent - 1) * across.a;
+    for (int64_t k = 0; k < down.stride; ++k)
+      for (int64_t x = 0; x <= last; x += pixel)
+        b_.CreateIntrinsic(
+            llvm::Intrinsic::prefetch, {b_.getPtrTy()},
+            {at(a, number(below + k * line + x)), b_.getInt32(0), b_.getInt32(3), b_.getInt32(1)});
   }
 
   void call(Value* is_last, const std::vector<Value*>& args) {

@@ -193,6 +193,8 @@ std::optional<Draft> draft_of(const LineRequest& request, codegen::VectorUnit un
     }
     ContractionSchedule s = choose_schedule(form->contraction, unit);
     s.prefetch = false;  // weights stay near
+    s.strip_panels = 0;  // lines are few
+    s.prefetch_lines = false;
     if (cut_tiles(form->contraction, s).fixed_outer) return std::nullopt;
     draft.nanoseconds += product_nanoseconds(form->contraction.flops(), 0);
     draft.weights += 4 * packed_elements(form->contraction, s);

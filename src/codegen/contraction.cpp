@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <map>
 #include <numeric>
@@ -422,21 +423,26 @@ ContractionTiles cut_tiles(const Contraction& c, const ContractionSchedule& s) {
 
 namespace {
 
-// Visits all numbers that column 0 of a matrix sums over, in the order of the reduction.
-template <typename F>
-void for_reduction(const Contraction& c, const float* from, F f) {
+// A number that column 0 of a matrix sums over, or a pair of them.
+struct Place {
+  int64_t offset = 0;
+  bool is_half = false;  ///< a pair whose second number is not there
+};
+
+// All of them in the order of the reduction.
+std::vector<Place> reduction_places(const Contraction& c) {
+  std::vector<Place> places(static_cast<size_t>(c.reduction()));
   std::vector<int64_t> at(c.reduce.size(), 0);
-  for (int64_t k = 0; k < c.reduction(); ++k) {
-    const float* place = from;
-    for (size_t axis = 0; axis < at.size(); ++axis) place += at[axis] * c.reduce[axis].b;
+  for (Place& place : places) {
+    for (size_t axis = 0; axis < at.size(); ++axis) place.offset += at[axis] * c.reduce[axis].b;
     // (an axis of an odd length is not cut)
-    const bool is_half = c.pairs && 2 * at.back() + 1 == c.pairs->numbers;
-    f(place, is_half);
+    place.is_half = c.pairs && 2 * at.back() + 1 == c.pairs->numbers;
     for (size_t axis = at.size(); axis-- > 0;) {
       if (++at[axis] < c.reduce[axis].extent) break;
       at[axis] = 0;
     }
   }
+  return places;
 }
 
 int64_t packed_matrix(const Contraction& c, const ContractionSchedule& s) {
@@ -452,34 +458,52 @@ float pair_of(float first, float second, const float* unit) {
   return std::bit_cast<float>(bits(first) | bits(second) << 16);
 }
 
-void pack_matrix(const Contraction& c, const ContractionTiles& t, const float* b, float* packed,
-                 const float* units) {
-  for (int64_t panel = 0; panel < t.panels; ++panel) {
-    const int64_t first = panel * t.panel_width;
-    const int64_t width = panel + 1 < t.panels ? t.panel_width : t.last_width;
-    const int64_t count = std::min(width, c.column.extent - first);
-    for_reduction(c, b + first * c.column.b, [&](const float* from, bool is_half) {
-      for (int64_t n = 0; n < count; ++n) {
-        const float* x = from + n * c.column.b;
-        packed[n] =
-            c.pairs ? pair_of(*x, is_half ? 0 : x[c.pairs->b], units ? units + first + n : nullptr)
-                    : *x;
+// `count` columns of one row of a panel.
+void pack_row(const Contraction& c, const LooseFloat* from, bool is_half, const float* units,
+              int64_t count, float* packed) {
+  if (!c.pairs && c.column.b == 1) {
+    std::memcpy(packed, from, static_cast<size_t>(count) * sizeof(float));
+    return;
+  }
+  for (int64_t n = 0; n < count; ++n) {
+    const LooseFloat* x = from + n * c.column.b;
+    packed[n] =
+        c.pairs ? pair_of(*x, is_half ? 0 : x[c.pairs->b], units ? units + n : nullptr) : *x;
+  }
+}
+
+// Some rows of all panels, then the next rows: a row's columns are neighbours in memory, and its
+// page is read as a whole while the rows' translations are known.
+void pack_matrix(const Contraction& c, const ContractionTiles& t, const std::vector<Place>& places,
+                 const LooseFloat* b, float* packed, const float* units) {
+  constexpr size_t rows = 16;
+  for (size_t first_row = 0; first_row < places.size(); first_row += rows) {
+    const size_t end_row = std::min(first_row + rows, places.size());
+    float* panel_start = packed;
+    for (int64_t panel = 0; panel < t.panels; ++panel) {
+      const int64_t first = panel * t.panel_width;
+      const int64_t width = panel + 1 < t.panels ? t.panel_width : t.last_width;
+      const int64_t count = std::min(width, c.column.extent - first);
+      for (size_t row = first_row; row < end_row; ++row) {
+        float* const to = panel_start + static_cast<int64_t>(row) * width;
+        pack_row(c, b + first * c.column.b + places[row].offset, places[row].is_half,
+                 units ? units + first : nullptr, count, to);
+        std::fill(to + count, to + width, 0.0F);
       }
-      std::fill(packed + count, packed + width, 0.0F);
-      packed += width;
-    });
+      panel_start += static_cast<int64_t>(places.size()) * width;
+    }
   }
 }
 
 // Calls f(b of the matrix, its number) for every matrix of b.
 template <typename F>
-void for_matrices(const Contraction& c, const float* b, F f) {
+void for_matrices(const Contraction& c, const LooseFloat* b, F f) {
   std::vector<const Axis*> axes;
   int64_t count = 1;
   for (const Axis& axis : c.batch)
     if (varies(axis)) axes.push_back(&axis), count *= axis.extent;
   for (int64_t k = 0; k < count; ++k) {
-    const float* from = b;
+    const LooseFloat* from = b;
     int64_t rest = k;
     for (size_t axis = axes.size(); axis-- > 0;) {
       from += rest % axes[axis]->extent * axes[axis]->b;
@@ -498,39 +522,41 @@ int64_t packed_elements(const Contraction& c, const ContractionSchedule& s) {
   return n;
 }
 
-void pack_b(const Contraction& c, const ContractionSchedule& s, const float* b, float* packed,
+void pack_b(const Contraction& c, const ContractionSchedule& s, const LooseFloat* b, float* packed,
             const float* units) {
   TESSERA_CHECK(c.has_units() == (units != nullptr));
   const ContractionTiles t = cut_tiles(c, s);
-  for_matrices(c, b, [&](const float* from, int64_t k) {
-    pack_matrix(c, t, from, packed + k * packed_matrix(c, s),
+  const std::vector<Place> places = reduction_places(c);
+  for_matrices(c, b, [&](const LooseFloat* from, int64_t k) {
+    pack_matrix(c, t, places, from, packed + k * packed_matrix(c, s),
                 units ? units + k * c.column.extent : nullptr);
   });
 }
 
-std::vector<float> column_units(const Contraction& c, const float* b) {
+std::vector<float> column_units(const Contraction& c, const LooseFloat* b) {
   const auto columns = static_cast<size_t>(c.column.extent);
+  const std::vector<Place> places = reduction_places(c);
   std::vector<float> units;
-  for_matrices(c, b, [&](const float* from, int64_t) {
+  for_matrices(c, b, [&](const LooseFloat* from, int64_t) {
     std::vector<double> squares(columns, 0), longest(columns, 0), largest(columns, 0),
         total(columns, 0);
     int64_t pair = 0;
-    for_reduction(c, from, [&](const float* place, bool is_half) {
+    for (const Place& place : places) {
       for (size_t n = 0; n < columns; ++n) {
-        const float* x = place + static_cast<int64_t>(n) * c.column.b;
-        const double both[] = {*x, is_half ? 0 : x[c.pairs->b]};
+        const LooseFloat* x = from + place.offset + static_cast<int64_t>(n) * c.column.b;
+        const double both[] = {*x, place.is_half ? 0 : x[c.pairs->b]};
         for (const double y : both) {
           squares[n] += y * y;
           largest[n] = std::max(largest[n], std::fabs(y));
           total[n] += std::fabs(y);  // the maxima may lose a NaN
         }
       }
-      if (++pair % c.chunk() != 0) return;
+      if (++pair % c.chunk() != 0) continue;
       for (size_t n = 0; n < columns; ++n) {
         longest[n] = std::max(longest[n], squares[n]);
         squares[n] = 0;
       }
-    });
+    }
     for (size_t n = 0; n < columns; ++n)
       units.push_back(std::isfinite(total[n])
                           ? unit_of(std::sqrt(longest[n]), largest[n], 2 * c.chunk())

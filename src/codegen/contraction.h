@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "ir/meaning.h"
+#include "types/tensor.h"
 
 namespace tessera::codegen {
 
@@ -188,14 +189,20 @@ inline constexpr double longest_i16 = 46000;
 /// The unit in which `count` numbers of that length and largest magnitude become integers of 16
 /// bits that are no longer than longest_i16; 0 when all count as zero, NaN when one is not finite.
 float unit_of(double length, double largest, int64_t count);
+/// Numbers that may lie on any byte, as those of a mapped file (Tensor::loose_data).
+using LooseFloat __attribute__((aligned(1))) = float;
+inline const LooseFloat* loose_floats(const Tensor& t) {
+  return reinterpret_cast<const LooseFloat*>(t.loose_data());
+}
+
 /// Units of the columns of b, for each batch over which b varies. `b` as in pack_b().
-std::vector<float> column_units(const Contraction& c, const float* b);
+std::vector<float> column_units(const Contraction& c, const LooseFloat* b);
 
 /// Elements of b when it is packed, and b packed: for each batch that it varies over, panels of
 /// columns; in each the reduction in its order; in each the columns, padded with zeros. `b` points
 /// to the element of index 0 everywhere; `units` is null but for i16, where it is column_units().
 int64_t packed_elements(const Contraction& c, const ContractionSchedule& s);
-void pack_b(const Contraction& c, const ContractionSchedule& s, const float* b, float* packed,
+void pack_b(const Contraction& c, const ContractionSchedule& s, const LooseFloat* b, float* packed,
             const float* units = nullptr);
 
 }  // namespace tessera::codegen

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "base/rng.h"
@@ -173,7 +174,11 @@ std::string check(const Contraction& c, const ContractionSchedule& s, uint64_t s
     packed.resize(static_cast<size_t>(packed_elements(c, s)) + 16);
     auto* aligned =
         reinterpret_cast<float*>((reinterpret_cast<uintptr_t>(packed.data()) + 63) / 64 * 64);
-    pack_b(c, s, b, aligned);
+    // From any byte, as weights lie in files.
+    std::vector<std::byte> loose(d.b.size() * sizeof(float) + 3);
+    std::byte* const from = loose.data() + seed % 4;
+    std::memcpy(from, b, d.b.size() * sizeof(float));
+    pack_b(c, s, reinterpret_cast<const LooseFloat*>(from), aligned);
     b = aligned;
   }
   run_kernel(c, s, d.a.data(), b, d);

@@ -35,7 +35,7 @@ void add_one(Hasher& h, const Tensor& t) {
   add_one(h, t.type());
   h.add(static_cast<int64_t>(t.rank()));
   for (int64_t d : t.shape()) h.add(d);
-  h.add_bytes({t.data(), t.bytes()});
+  h.add_bytes({t.loose_data(), t.bytes()});
 }
 template <typename T>
 void add_one(Hasher& h, const std::vector<T>& values) {
@@ -57,7 +57,7 @@ void add_to_quick_hash(Hasher& hasher, const AttrValue& value) {
   hasher.add(static_cast<int64_t>(value.index()));
   add_one(hasher, tensor->type());
   for (int64_t d : tensor->shape()) hasher.add(d);
-  const std::span bytes(tensor->data(), tensor->bytes());
+  const std::span bytes(tensor->loose_data(), tensor->bytes());
   for (size_t k = 0; k < samples; ++k)
     hasher.add_bytes(bytes.subspan((bytes.size() - sample) / (samples - 1) * k, sample));
 }

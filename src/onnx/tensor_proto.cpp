@@ -188,20 +188,16 @@ std::shared_ptr<const void> lent(const ExternalFiles::Left& left) {
   return {left.bytes.data(), [left](const std::byte*) { drop_pages(left.bytes); }};
 }
 
-// Numbers that lie where their type wants them stay in the file; others are copied.
+// Numbers stay in the file; those that do not lie where their type wants them are copied when
+// somebody needs them there.
 Tensor tensor_from_left(const ExternalFiles::Left& left, DType type, Shape shape,
                         const std::string& what) {
   const int64_t bytes = *element_count(shape) * static_cast<int64_t>(size_of(type));
   TESSERA_USER_CHECK(static_cast<int64_t>(left.bytes.size()) == bytes,
                      "{} has {} raw bytes, expected {} for {}{}", what, left.bytes.size(), bytes,
                      to_string(type), shape_to_string(shape));
-  const std::byte* data = left.bytes.data();
-  if (reinterpret_cast<uintptr_t>(data) % size_of(type) == 0)
-    return normalized_bool(Tensor(type, std::move(shape), lent(left), data));
-  Tensor copy(type, std::move(shape));
-  std::memcpy(copy.mutable_data(), data, copy.bytes());
-  drop_pages(left.bytes);
-  return copy;
+  return normalized_bool(Tensor::loose(type, std::move(shape), lent(left), left.bytes.data(),
+                                       [bytes = left.bytes] { drop_pages(bytes); }));
 }
 
 }  // namespace

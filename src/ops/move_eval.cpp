@@ -121,7 +121,7 @@ class Mover {
       else loops.push_back({count, strides[axis], strides_[axis]});
     }
     const auto width = static_cast<int64_t>(size_of(n.type));
-    const std::byte* start = source.data() + from * width;
+    const std::byte* start = source.loose_data() + from * width;
     std::byte* target = out->mutable_data() + to * width;
     switch (width) {
       case 1: copy_loops<uint8_t>(start, target, loops, loops.size()); break;

@@ -236,7 +236,10 @@ class Emitter {
       o.space = Operand::Space::constant;
       const auto [at, inserted] =
           constant_of_.emplace(root, static_cast<uint32_t>(program_.constants.size()));
-      if (inserted) program_.constants.push_back(*value.constant);
+      if (inserted) {
+        value.constant->data();  // what has to be copied is copied now, not in the first run
+        program_.constants.push_back(*value.constant);
+      }
       o.index = at->second;
     } else if (value.input >= 0) {
       o.space = Operand::Space::input;

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 
 #include "base/check.h"
 
@@ -87,10 +88,43 @@ Tensor::Tensor(DType type, Shape shape, std::shared_ptr<const void> owner, const
   size_ = *count;
 }
 
+// Data on no boundary, and their copy as soon as there is one.
+struct Tensor::Loose {
+  std::shared_ptr<const void> owner;
+  std::function<void()> copied;
+  std::once_flag once;
+  std::shared_ptr<std::byte> copy;
+};
+
+Tensor Tensor::loose(DType type, Shape shape, std::shared_ptr<const void> owner,
+                     const std::byte* data, std::function<void()> copied) {
+  if (reinterpret_cast<uintptr_t>(data) % size_of(type) == 0)
+    return Tensor(type, std::move(shape), std::move(owner), data);
+  auto loose = std::make_shared<Loose>();
+  loose->owner = std::move(owner);
+  loose->copied = std::move(copied);
+  Tensor result(type, std::move(shape), std::move(loose), data);
+  result.is_loose_ = true;
+  return result;
+}
+
+const std::byte* Tensor::settle() const {
+  auto* const loose = static_cast<Loose*>(const_cast<void*>(owner_.get()));
+  std::call_once(loose->once, [&] {
+    auto copy = allocate(bytes());
+    if (bytes() > 0) std::memcpy(copy.get(), data_, bytes());
+    loose->copy = std::move(copy);
+    if (loose->copied) loose->copied();
+  });
+  return loose->copy.get();
+}
+
 Tensor Tensor::reshaped(Shape shape) const {
   TESSERA_CHECK(element_count(shape) == size_, "cannot view {} as {}", shape_to_string(shape_),
                 shape_to_string(shape));
-  return Tensor(type_, std::move(shape), owner_, data_);
+  Tensor result(type_, std::move(shape), owner_, data_);
+  result.is_loose_ = is_loose_;
+  return result;
 }
 
 int64_t float_to_integer(double value, DType to) {
@@ -143,7 +177,7 @@ Tensor Tensor::from_floats(std::span<const double> values, Shape shape, DType ty
 
 bool identical(const Tensor& a, const Tensor& b) {
   return a.type() == b.type() && a.shape() == b.shape() &&
-         (a.bytes() == 0 || std::memcmp(a.data(), b.data(), a.bytes()) == 0);
+         (a.bytes() == 0 || std::memcmp(a.loose_data(), b.loose_data(), a.bytes()) == 0);
 }
 
 }  // namespace tessera

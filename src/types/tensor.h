@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -31,19 +32,27 @@ class Tensor {
   Tensor(DType type, Shape shape);
   /// Views `data` (size_of(type) * element count bytes), kept alive by `owner`.
   Tensor(DType type, Shape shape, std::shared_ptr<const void> owner, const std::byte* data);
+  /// The same for data that may lie on no boundary of their type, as in a mapped file: data()
+  /// copies them when somebody asks, once for all copies of the tensor, and calls `copied` then.
+  static Tensor loose(DType type, Shape shape, std::shared_ptr<const void> owner,
+                      const std::byte* data, std::function<void()> copied);
 
   DType type() const { return type_; }
   const Shape& shape() const { return shape_; }
   int rank() const { return static_cast<int>(shape_.size()); }
   int64_t size() const { return size_; }
   size_t bytes() const { return static_cast<size_t>(size_) * size_of(type_); }
-  const std::byte* data() const { return data_; }
+  /// On a boundary of the type. Thread-safe.
+  const std::byte* data() const { return is_loose_ ? settle() : data_; }
+  /// The bytes where they are now, on no particular boundary; they stay there as long as this
+  /// tensor. Never copies.
+  const std::byte* loose_data() const { return data_; }
   /// REQUIRES: the tensor was allocated by the first constructor and is not shared by a reader.
   std::byte* mutable_data() { return const_cast<std::byte*>(data_); }
 
   template <typename T>
   const T* as() const {
-    return reinterpret_cast<const T*>(data_);
+    return reinterpret_cast<const T*>(data());
   }
   template <typename T>
   T* mutable_as() {
@@ -71,7 +80,11 @@ class Tensor {
   static Tensor from_floats(std::span<const double> values, Shape shape, DType = DType::f32);
 
  private:
+  struct Loose;
+  const std::byte* settle() const;
+
   DType type_ = DType::f32;
+  bool is_loose_ = false;  ///< owner_ is a Loose
   Shape shape_;
   int64_t size_ = 0;
   std::shared_ptr<const void> owner_;

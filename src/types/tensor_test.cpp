@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
+#include <thread>
 
 #include "base/check.h"
 #include "base/rng.h"
@@ -57,6 +59,42 @@ TEST(TensorShape, buffers_are_aligned_and_shared) {
   const Tensor tensor(DType::f32, {4, 4});
   EXPECT_EQ(reinterpret_cast<uintptr_t>(tensor.data()) % 64, 0u);
   EXPECT_EQ(tensor.reshaped({16}).data(), tensor.data());
+}
+
+TEST(LooseTensor, is_copied_once_when_somebody_needs_its_boundary) {
+  constexpr size_t count = 1000;
+  const auto bytes = std::make_shared<std::vector<std::byte>>(count * sizeof(float) + 8);
+  const auto start = reinterpret_cast<uintptr_t>(bytes->data());
+  std::byte* const odd = bytes->data() + (start % 4 == 1 ? 0 : (5 - start % 4) % 4);
+  for (size_t k = 0; k < count; ++k) {
+    const auto x = static_cast<float>(k);
+    std::memcpy(odd + k * sizeof x, &x, sizeof x);
+  }
+  int copies = 0;
+  const Tensor loose = Tensor::loose(DType::f32, {count}, bytes, odd, [&] { ++copies; });
+  const Tensor square = loose.reshaped({10, 100}), copy = loose;
+  EXPECT_EQ(loose.float_at(7), 7);
+  EXPECT_EQ(square.loose_data(), odd);
+  EXPECT_TRUE(identical(loose, copy));
+  EXPECT_EQ(copies, 0) << "what reads bytes wherever they are needs no copy";
+  std::vector<std::thread> readers;
+  std::vector<const std::byte*> found(4);
+  for (size_t k = 0; k < found.size(); ++k)
+    readers.emplace_back([&, k] { found[k] = (k % 2 ? square : copy).data(); });
+  for (std::thread& t : readers) t.join();
+  EXPECT_EQ(copies, 1);
+  for (const std::byte* at : found) EXPECT_EQ(at, loose.data());
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(loose.data()) % 64, 0u);
+  for (size_t k = 0; k < count; ++k) ASSERT_EQ(loose.as<float>()[k], static_cast<float>(k));
+  EXPECT_EQ(loose.loose_data(), odd) << "the bytes stay where they are";
+}
+
+TEST(LooseTensor, on_a_boundary_is_never_copied) {
+  const Tensor owner = Tensor::from_floats(std::vector<double>{1, 2, 3}, {3});
+  const auto keep = std::make_shared<Tensor>(owner);
+  const Tensor view = Tensor::loose(DType::f32, {2}, keep, owner.data() + 4, [] { FAIL(); });
+  EXPECT_EQ(view.data(), owner.data() + 4);
+  EXPECT_EQ(view.float_at(1), 3);
 }
 
 }  // namespace

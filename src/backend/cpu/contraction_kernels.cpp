@@ -111,7 +111,7 @@ std::shared_ptr<TileKernel> tile_kernel(std::shared_ptr<codegen::Jit> jit, Code 
   if (c.packed) {
     runtime::AlignedBuffer packed = runtime::allocate_aligned(packed_elements(c, s));
     packings.push_back([c, s, from = *weights, to = packed.get(), keep = kernel] {
-      pack_b(c, s, from.as<float>(), to);
+      pack_b(c, s, codegen::loose_floats(from), to);
     });
     kernel->set_packed(std::move(packed));
   }

@@ -261,9 +261,10 @@ Member make_member(const LineRequest::Member& from, const ContractionForm& form,
   Member member;
   member.code = shop.compile(key_of(c, s), contraction_kernel(c, s));
   member.packed = runtime::allocate_aligned(packed_elements(c, s));
-  shop.packings.push_back(
-      [c, s, weights = *r.constants[1], to = member.packed.get(),
-       keep = member.packed.get_deleter().owner] { pack_b(c, s, weights.as<float>(), to); });
+  shop.packings.push_back([c, s, weights = *r.constants[1], to = member.packed.get(),
+                           keep = member.packed.get_deleter().owner] {
+    pack_b(c, s, codegen::loose_floats(weights), to);
+  });
   std::vector<int> number_of(from.made_by.size(), -1);  // of the kernel's sources
   for (size_t k = 0; k < from.made_by.size(); ++k) {
     if (from.made_by[k] >= 0) continue;

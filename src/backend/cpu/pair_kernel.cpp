@@ -236,7 +236,7 @@ runtime::AlignedBuffer pack(const Contraction& c, const ContractionSchedule& s,
                             const Tensor& weights, const float* units) {
   const int64_t count = codegen::packed_elements(c, s);
   runtime::AlignedBuffer packed = count > 0 ? runtime::allocate_aligned(count) : nullptr;
-  pack_b(c, s, weights.as<float>(), packed.get(), units);
+  pack_b(c, s, codegen::loose_floats(weights), packed.get(), units);
   return packed;
 }
 
@@ -288,7 +288,7 @@ std::shared_ptr<const runtime::Kernel> make_pairs(const LibraryRequest& r, const
   const bool many = !by_row && r.op == "conv" && !c->pairs->chunked;
   const int64_t taps = many ? form->contraction.reduction() / r.src[1].shape[1] : 1;
   rounding.set_sums(c->pairs->parts > 1 ? 2 * c->chunk() : row, std::max<int64_t>(taps, 1));
-  std::vector<float> units = codegen::column_units(*c, r.constants[1]->as<float>());
+  std::vector<float> units = codegen::column_units(*c, codegen::loose_floats(*r.constants[1]));
   if (!std::all_of(units.begin(), units.end(), [](float u) { return std::isfinite(u); }))
     return nullptr;
   auto kernel = std::make_shared<IntegerKernel>(shop, code(), *c, s, rounding, by_row,

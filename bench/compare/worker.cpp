@@ -56,6 +56,7 @@ class Worker {
       : threads_(threads) {
     api::Options options;
     options.threads = threads;
+    options.cache_folder = cache_folder;
     const auto cache = std::make_shared<DiskCache>(DiskCacheOptions{.folder = cache_folder});
     const bool given = std::filesystem::exists(inputs_file);
     const api::NamedTensors known = given ? api::read_inputs(inputs_file) : api::NamedTensors{};

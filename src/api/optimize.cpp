@@ -4,6 +4,7 @@
 
 #include <chrono>
 
+#include "api/known_rewrites.h"
 #include "api/load.h"
 #include "base/check.h"
 #include "rules/rule_set.h"
@@ -31,15 +32,19 @@ rules::RuleSet load_rules(const Options& options) {
   return rules;
 }
 
-search::OptimizeResult search_for(const ir::Graph& graph, const rules::RuleSet& rules,
-                                  const Options& options, double budget) {
+search::OptimizeOptions search_options(const Options& options, double budget) {
   search::OptimizeOptions searching;
   searching.mode = options.exact ? rules::Mode::exact : rules::Mode::real;
   searching.progress = options.progress;
   searching.budget_seconds = budget;
   searching.disabled = options.disabled_rules;
   searching.threads = thread_count(options);
-  return search::optimize(graph, rules, searching);
+  return searching;
+}
+
+search::OptimizeResult search_for(const ir::Graph& graph, const rules::RuleSet& rules,
+                                  const Options& options, double budget) {
+  return search::optimize(graph, rules, search_options(options, budget));
 }
 
 // Why the graph cannot be run, or nothing.
@@ -149,9 +154,18 @@ std::map<std::string, OperatorCounts> operators_by_type(const OptimizeReport& re
 
 ir::Graph optimize_quickly(const ir::Graph& graph, const Options& options) {
   report_progress(options, "rewriting");
-  return search_for(graph, load_rules(options), options,
-                    std::min(quick_budget_seconds, options.budget_seconds))
-      .graph;
+  const double budget = std::min(quick_budget_seconds, options.budget_seconds);
+  std::vector<std::string> folders{rules_folder(options)};
+  if (options.proved_rules) folders.push_back(learned_rules_folder(options));
+  const rules::RuleSet rules = load_rules(options);
+  KnownRewrites known(graph, options, budget, folders);
+  const rules::WorkOptions work = search::work_options(search_options(options, budget));
+  if (auto replayed = known.replay(graph, rules, work)) return std::move(*replayed);
+  search::OptimizeResult found = search_for(graph, rules, options, budget);
+  // (What was returned unchanged would be changed by a replay: equal nodes are merged.)
+  if (found.stop == search::StopReason::saturated || found.stop == search::StopReason::node_limit)
+    known.keep(found.derivation, found.graph);
+  return std::move(found.graph);
 }
 
 OptimizeReport optimize(const ir::Graph& graph, const Options& options,

@@ -19,9 +19,11 @@ namespace {
 using llvm::Value;
 using Values = std::vector<Value*>;
 
-constexpr int most_vectors = 3;  // of queries in a block
 // Weights are at most 1, and 16 bits hold less than 2^15.
 constexpr double least_weight_unit = 1 / 32767.0;
+constexpr int64_t score_part = 32;  // steps that are summed up before they join the score
+// exp is 0 well above this; what is left allows for rounding.
+constexpr double no_weight = -150, bound_slack = 1e-5;
 
 // Rows of a tile of sums, so that they and what they are made of fit the registers.
 int tile_rows(int vectors, int registers) {
@@ -46,10 +48,13 @@ class BlockEmitter {
     vector_ = llvm::FixedVectorType::get(b_.getFloatTy(), static_cast<unsigned>(lanes_));
   }
 
-  // void(q, k, v, dst, scratch, operands…, units…) on pointers to the block's first elements.
+  // void(q, k, v, dst, scratch, operands…, units…, magnitudes, keys) on pointers to the block's
+  // first elements; the last two where keys are hidden: those of the block's batch, and how many
+  // are seen.
   llvm::Function* emit(const std::string& name) {
-    const std::vector<llvm::Type*> types(5 + f_.operands.size() + (f_.has_units() ? 3 : 0),
-                                         b_.getPtrTy());
+    std::vector<llvm::Type*> types(5 + f_.operands.size() + (f_.has_units() ? 3 : 0),
+                                   b_.getPtrTy());
+    if (f_.hidden) types.insert(types.end(), {b_.getPtrTy(), b_.getInt64Ty()});
     function_ = llvm::Function::Create(llvm::FunctionType::get(b_.getVoidTy(), types, false),
                                        llvm::Function::InternalLinkage, name, module_);
     function_->setDoesNotThrow();
@@ -58,9 +63,10 @@ class BlockEmitter {
     packed_ = argument(4);
     scores_ = at(packed_, number(depth_ * width_));
     result_ = at(scores_, number(f_.keys * width_));
-    pack_queries();
-    const Values largest = score_all();
-    const Values sums = weigh_all(largest);
+    const Values magnitudes = pack_queries();
+    Values largest(static_cast<size_t>(vectors_), llvm::ConstantFP::get(vector_, -HUGE_VAL));
+    Value* const keys = f_.hidden ? score_seen(magnitudes, largest) : score_all(largest);
+    const Values sums = weigh_all(largest, keys);
     finish(sums);
     b_.CreateRetVoid();
     return function_;
@@ -111,45 +117,56 @@ class BlockEmitter {
     loop(last, step, none, [&](Value* i, Values&) { body(i); });
   }
 
-  // Rows and columns of a square of vectors exchanged.
-  Values transposed(Values rows) {
-    for (int half = lanes_ / 2; half > 0; half /= 2) {
-      std::vector<int> low, high;
-      for (int k = 0; k < lanes_; ++k) {
-        const bool upper = (k & half) != 0;
-        low.push_back(upper ? k - half + lanes_ : k);
-        high.push_back(upper ? k + lanes_ : k + half);
-      }
-      Values next(rows.size());
-      for (int r = 0; r < lanes_; ++r) {
-        if (r & half) continue;
-        const auto x = static_cast<size_t>(r), y = static_cast<size_t>(r + half);
-        next[x] = b_.CreateShuffleVector(rows[x], rows[y], low);
-        next[y] = b_.CreateShuffleVector(rows[x], rows[y], high);
-      }
-      rows = std::move(next);
+  // The body where the condition holds, with values carried.
+  void when(Value* condition, Values& carried, const std::function<void(Values&)>& body) {
+    llvm::BasicBlock* from = b_.GetInsertBlock();
+    auto* then = llvm::BasicBlock::Create(b_.getContext(), "then", function_);
+    auto* after = llvm::BasicBlock::Create(b_.getContext(), "after", function_);
+    b_.CreateCondBr(condition, then, after);
+    b_.SetInsertPoint(then);
+    Values changed = carried;
+    body(changed);
+    llvm::BasicBlock* const end = b_.GetInsertBlock();
+    b_.CreateBr(after);
+    b_.SetInsertPoint(after);
+    for (size_t k = 0; k < carried.size(); ++k) {
+      llvm::PHINode* phi = b_.CreatePHI(carried[k]->getType(), 2);
+      phi->addIncoming(carried[k], from);
+      phi->addIncoming(changed[k], end);
+      carried[k] = phi;
     }
-    return rows;
   }
 
   // The row of query `k` of the block; queries that do not exist are the last one again, which then
   // is computed and stored several times alike.
   int64_t row_of(int64_t k) const { return std::min(k, valid_ - 1); }
 
-  void pack_queries() {
+  bool needs_magnitudes() const { return f_.hidden && f_.hidden->slope > 0; }
+
+  // The largest magnitudes of the queries' numbers, NaN left out, where they are needed.
+  Values pack_queries() {
     Value* scale = llvm::ConstantFP::get(vector_, f_.scale);
-    for (int g = 0; g < vectors_; ++g)
-      loop(depth_, lanes_, [&](Value* d) {
+    Values magnitudes(static_cast<size_t>(needs_magnitudes() ? vectors_ : 0), zero());
+    for (int g = 0; g < vectors_; ++g) {
+      Values own;
+      if (needs_magnitudes()) own = {magnitudes[static_cast<size_t>(g)]};
+      loop(depth_, lanes_, own, [&](Value* d, Values& m) {
         Values rows;
         for (int k = 0; k < lanes_; ++k)
           rows.push_back(load(at(at(argument(0), d), row_of(int64_t{g} * lanes_ + k) * f_.q_row)));
-        rows = transposed(std::move(rows));
+        rows = emit_transposed(b_, std::move(rows));
         for (int k = 0; k < lanes_; ++k) {
           Value* x = rows[static_cast<size_t>(k)];
           if (f_.scale != 1 && !f_.pairs) x = b_.CreateFMul(x, scale);
           store(x, at(at(packed_, times(d, width_)), k * width_ + int64_t{g} * lanes_));
+          if (m.empty()) continue;
+          Value* size = b_.CreateUnaryIntrinsic(llvm::Intrinsic::fabs, x);
+          m[0] = b_.CreateSelect(b_.CreateFCmpOGT(size, m[0]), size, m[0]);
         }
       });
+      if (!own.empty()) magnitudes[static_cast<size_t>(g)] = own[0];
+    }
+    return magnitudes;
   }
 
   // One step of a tile: sums[r][v] += a[r · stride] · columns[v].
@@ -165,27 +182,88 @@ class BlockEmitter {
     }
   }
 
-  Values score_all() {
-    const double infinity = std::numeric_limits<double>::infinity();
-    Values largest(static_cast<size_t>(vectors_), llvm::ConstantFP::get(vector_, -infinity));
-    const int64_t whole = f_.keys / rows_ * rows_;
-    loop(whole, rows_, largest, [&](Value* key, Values& m) { score(key, rows_, m); });
+  int64_t whole_keys() const { return f_.keys / rows_ * rows_; }
+
+  Value* score_all(Values& largest) {
+    loop(whole_keys(), rows_, largest, [&](Value* key, Values& m) { score(key, rows_, m); });
+    score_rest(largest);
+    return number(f_.keys);
+  }
+
+  void score_rest(Values& largest) {
+    const int64_t whole = whole_keys();
     if (f_.keys > whole) score(number(whole), static_cast<int>(f_.keys - whole), largest);
-    return largest;
+  }
+
+  // Scores of the keys that are seen, and of the others where they cannot be left out; gives the
+  // number of keys with scores.
+  Value* score_seen(const Values& magnitudes, Values& largest) {
+    Value* const seen = argument(static_cast<unsigned>(6 + f_.operands.size()));
+    Value* const whole = number(whole_keys());
+    const auto tiles = [&](Value* key, Values& m) { score(key, rows_, m); };
+    Value* const first = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, seen, whole);
+    loop(number(0), first, rows_, largest, tiles);
+    Value* const enough = are_weightless(seen, magnitudes, largest);
+    when(b_.CreateNot(enough), largest, [&](Values& all) {
+      Value* next = b_.CreateUDiv(b_.CreateAdd(first, number(rows_ - 1)), number(rows_));
+      next = times(next, rows_);
+      when(b_.CreateICmpSLT(next, whole), all,
+           [&](Values& m) { loop(next, whole, rows_, m, tiles); });
+      score_rest(all);
+    });
+    return b_.CreateSelect(enough, seen, number(f_.keys));
+  }
+
+  // Whether the weights of keys from `seen` on are 0 beside these largest scores, and their values
+  // finite. |q · k| is at most size · |q| · |k| by the largest numbers; twice that covers rounding.
+  Value* are_weightless(Value* seen, const Values& magnitudes, const Values& largest) {
+    const HiddenKeys& hidden = *f_.hidden;
+    Value* const pair = at(argument(static_cast<unsigned>(5 + f_.operands.size())),
+                           times(b_.CreateUDiv(seen, number(magnitude_step)), 2));
+    Value* const of_k = splat(b_.CreateLoad(b_.getFloatTy(), pair));
+    Value* const of_v = b_.CreateLoad(b_.getFloatTy(), at(pair, 1));
+    Value* enough = b_.CreateFCmpOLT(of_v, llvm::ConstantFP::getInfinity(b_.getFloatTy()));
+    enough = b_.CreateAnd(enough, b_.CreateICmpSLT(seen, number(f_.keys)));
+    const double bound = hidden.score * (1 - bound_slack);
+    for (size_t v = 0; v < largest.size(); ++v) {
+      Value* most = llvm::ConstantFP::get(vector_, bound);
+      if (needs_magnitudes()) {
+        const double slope = 2 * hidden.slope * static_cast<double>(f_.size);
+        Value* reach = b_.CreateFMul(magnitudes[v], of_k);
+        reach = b_.CreateFMul(reach, llvm::ConstantFP::get(vector_, slope));
+        most = b_.CreateFAdd(most, reach);
+      }
+      Value* below = b_.CreateFCmpOLE(b_.CreateFSub(most, largest[v]),
+                                      llvm::ConstantFP::get(vector_, no_weight));
+      enough = b_.CreateAnd(enough, b_.CreateAndReduce(below));
+    }
+    return enough;
   }
 
   // A NaN among the scores is not found here; it spoils the sum of its query's weights.
   void score(Value* key, int rows, Values& largest) {
     constexpr int64_t unroll = 4;
-    Values sums(static_cast<size_t>(rows * vectors_), zero());
     Value* k = at(argument(1), times(key, f_.k_row));
-    loop(depth_, unroll, sums, [&](Value* d, Values& s) {
-      Value* a = at(k, times(d, f_.k_column));
-      Value* columns = at(packed_, times(d, width_));
-      for (int64_t u = 0; u < unroll; ++u)
-        multiply(s, rows, at(a, u * f_.k_column), f_.k_row, at(columns, u * width_));
-    });
     Value* to = at(scores_, times(key, width_));
+    Values sums;
+    // Sums of parts have errors of their own lengths; they wait where the scores will be. (Those of
+    // 16 bits are exact, or not so close.)
+    const int64_t part = f_.pairs ? depth_ : score_part;
+    for (int64_t first = 0; first < depth_; first += part) {
+      sums.assign(static_cast<size_t>(rows * vectors_), zero());
+      const int64_t last = std::min(first + part, depth_);
+      loop(number(first), number(last), unroll, sums, [&](Value* d, Values& s) {
+        Value* a = at(k, times(d, f_.k_column));
+        Value* columns = at(packed_, times(d, width_));
+        for (int64_t u = 0; u < unroll; ++u)
+          multiply(s, rows, at(a, u * f_.k_column), f_.k_row, at(columns, u * width_));
+      });
+      for (size_t n = 0; n < sums.size(); ++n) {
+        Value* place = at(to, static_cast<int64_t>(n) * lanes_);
+        if (first > 0) sums[n] = b_.CreateFAdd(load(place), sums[n]);
+        if (last < depth_) store(sums[n], place);
+      }
+    }
     for (int r = 0; r < rows; ++r)
       for (int v = 0; v < vectors_; ++v) {
         Value* x = product_of(sums[static_cast<size_t>(r * vectors_ + v)], key, r, v);
@@ -241,10 +319,18 @@ class BlockEmitter {
     return from_memory(b_, o.dtype, all);
   }
 
-  Values weigh_all(const Values& largest) {
+  Values weigh_all(const Values& largest, Value* keys) {
     loop(f_.value_size * vectors_, 1,
          [&](Value* k) { store(zero(), at(result_, times(k, lanes_))); });
     Values sums(static_cast<size_t>(vectors_), zero());
+    if (f_.hidden) {
+      loop(number(0), keys, attention_chunk, sums, [&](Value* first, Values& s) {
+        Value* count = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, number(attention_chunk),
+                                                b_.CreateSub(keys, first));
+        use_chunk(first, attention_chunk, largest, s, count);
+      });
+      return sums;
+    }
     const int64_t whole = f_.keys / attention_chunk * attention_chunk;
     loop(whole, attention_chunk, sums,
          [&](Value* first, Values& s) { use_chunk(first, attention_chunk, largest, s); });
@@ -252,24 +338,28 @@ class BlockEmitter {
     return sums;
   }
 
-  void use_chunk(Value* first, int64_t count, const Values& largest, Values& sums) {
-    const Values units = weigh(first, count, largest, sums);
+  // `seen`, if given: how many of the `count` keys there are; in f32.
+  void use_chunk(Value* first, int64_t count, const Values& largest, Values& sums,
+                 Value* seen = nullptr) {
+    const Values units = weigh(first, count, largest, sums, seen);
     const int64_t whole = f_.value_size / rows_ * rows_;
-    loop(whole, rows_, [&](Value* d) { accumulate(first, count, d, rows_, units); });
+    loop(whole, rows_, [&](Value* d) { accumulate(first, count, d, rows_, units, seen); });
     if (f_.value_size > whole)
-      accumulate(first, count, number(whole), static_cast<int>(f_.value_size - whole), units);
+      accumulate(first, count, number(whole), static_cast<int>(f_.value_size - whole), units, seen);
   }
 
   // Scores become weights; their sums over the chunk are added to those before. Returns the units
   // of integers.
-  Values weigh(Value* first, int64_t count, const Values& largest, Values& sums) {
+  Values weigh(Value* first, int64_t count, const Values& largest, Values& sums, Value* seen) {
     const auto vectors = static_cast<size_t>(vectors_);
     const bool at_once = f_.pairs && !f_.has_units();
     const int64_t step = at_once ? 2 : 1, whole = count / step * step;
     Values own(f_.has_units() ? 2 * vectors : vectors, zero());  // sums, and those of squares
-    loop(whole, step, own, [&](Value* k, Values& s) {
+    const auto keys = [&](Value* k, Values& s) {
       weigh_keys(b_.CreateAdd(first, k), step, at_once, largest, s);
-    });
+    };
+    if (seen) loop(number(0), seen, step, own, keys);
+    else loop(whole, step, own, keys);
     if (count > whole) weigh_keys(b_.CreateAdd(first, number(whole)), 1, at_once, largest, own);
     for (size_t v = 0; v < vectors; ++v) sums[v] = b_.CreateFAdd(sums[v], own[v]);
     if (!f_.has_units()) return {};
@@ -342,14 +432,16 @@ class BlockEmitter {
     return b_.CreateBitCast(b_.CreateShuffleVector(both, order), vector_);
   }
 
-  void accumulate(Value* first, int64_t count, Value* d, int rows, const Values& units) {
-    const int64_t steps = (count + together_ - 1) / together_, unroll = std::gcd(steps, int64_t{4});
+  void accumulate(Value* first, int64_t count, Value* d, int rows, const Values& units,
+                  Value* seen) {
+    const int64_t steps = (count + together_ - 1) / together_,
+                  unroll = std::gcd(seen ? f_.keys : steps, int64_t{4});
     Values sums(static_cast<size_t>(rows * vectors_), zero());
     Value* from = at(at(argument(2), times(d, f_.v_column)),
                      times(b_.CreateUDiv(first, number(together_)), f_.v_row));
     Value* weights = at(scores_, times(first, width_));
     const int64_t row = together_ * width_;
-    loop(steps, unroll, sums, [&](Value* k, Values& s) {
+    loop(number(0), seen ? seen : number(steps), unroll, sums, [&](Value* k, Values& s) {
       Value *a = at(from, times(k, f_.v_row)), *columns = at(weights, times(k, row));
       for (int64_t u = 0; u < unroll; ++u)
         multiply(s, rows, at(a, u * f_.v_row), f_.v_column, at(columns, u * row));
@@ -372,7 +464,7 @@ class BlockEmitter {
             x = b_.CreateFMul(x, splat(b_.CreateLoad(b_.getFloatTy(), at(at(units(2), d), k))));
           rows.push_back(b_.CreateFDiv(x, sums[static_cast<size_t>(g)]));
         }
-        rows = transposed(std::move(rows));
+        rows = emit_transposed(b_, std::move(rows));
         for (int k = 0; k < lanes_; ++k)
           store(rows[static_cast<size_t>(k)],
                 at(at(argument(3), d), row_of(int64_t{g} * lanes_ + k) * f_.dst_row));
@@ -394,10 +486,11 @@ class BlockEmitter {
 // The function of tasks: block by block, batch by batch.
 void emit_tasks(const AttentionForm& f, VectorUnit unit, llvm::IRBuilderBase& b,
                 llvm::Module& module, const std::string& name) {
-  const int64_t width = int64_t{unit.lanes} * most_vectors;
+  const int64_t width = int64_t{unit.lanes} * attention_vectors;
   const int64_t full = f.queries / width, rest = f.queries % width, blocks = full + (rest ? 1 : 0);
   llvm::Function *block = nullptr, *last = nullptr;
-  if (full) block = BlockEmitter(f, unit, most_vectors, width, b, module).emit(name + "_block");
+  if (full)
+    block = BlockEmitter(f, unit, attention_vectors, width, b, module).emit(name + "_block");
   if (rest) {
     const auto vectors = static_cast<int>((rest + unit.lanes - 1) / unit.lanes);
     last = BlockEmitter(f, unit, vectors, rest, b, module).emit(name + "_last");
@@ -435,10 +528,8 @@ void emit_tasks(const AttentionForm& f, VectorUnit unit, llvm::IRBuilderBase& b,
   for (size_t axis = f.batch.size(); axis-- > 0;) {
     Value* index = b.CreateURem(batch, number(f.batch[axis]));
     batch = b.CreateUDiv(batch, number(f.batch[axis]));
-    add(0, index, f.q_batch[axis]);
-    add(1, index, f.k_batch[axis]);
-    add(2, index, f.v_batch[axis]);
-    add(3, index, f.dst_batch[axis]);
+    const std::vector<int64_t>* strides[] = {&f.q_batch, &f.k_batch, &f.v_batch, &f.dst_batch};
+    for (size_t k = 0; k < 4; ++k) add(k, index, strides[k]->at(axis));
     for (size_t k = 0; k < f.operands.size(); ++k) add(5 + k, index, f.operands[k].batch[axis]);
   }
   add(0, query, f.q_row);
@@ -450,6 +541,11 @@ void emit_tasks(const AttentionForm& f, VectorUnit unit, llvm::IRBuilderBase& b,
     const bool is_operand = k >= 5 && k < 5 + f.operands.size();
     llvm::Type* type = is_operand ? memory_type(b, f.operands[k - 5].dtype) : b.getFloatTy();
     args.push_back(k == 4 ? bases[k] : b.CreateGEP(type, bases[k], offsets[k]));
+  }
+  if (f.hidden) {
+    Value* first = b.CreateMul(b.CreateUDiv(task, number(blocks)), number(magnitude_floats(f)));
+    args.push_back(b.CreateGEP(b.getFloatTy(), pointer(1, 2), first));
+    args.push_back(b.CreateLoad(i, b.CreateGEP(i, pointer(1, 3), number_of_block)));
   }
   if (block && last) {
     llvm::BasicBlock *whole = new_block(), *part = new_block();
@@ -473,12 +569,12 @@ void emit_tasks(const AttentionForm& f, VectorUnit unit, llvm::IRBuilderBase& b,
 }  // namespace
 
 int64_t attention_scratch(const AttentionForm& f, int lanes) {
-  return (f.size + f.keys + f.value_size) * lanes * most_vectors;
+  return (f.size + f.keys + f.value_size) * lanes * attention_vectors;
 }
 
 EmittedKernel attention_kernel(const AttentionForm& form, VectorUnit unit) {
   EmittedKernel kernel;
-  const int64_t width = int64_t{unit.lanes} * most_vectors;
+  const int64_t width = int64_t{unit.lanes} * attention_vectors;
   int64_t batches = 1;
   for (int64_t extent : form.batch) batches *= extent;
   kernel.rows = batches * ((form.queries + width - 1) / width);

@@ -432,4 +432,25 @@ Value* emit_horizontal(IRBuilderBase& b, Prim prim, DType type, Value* v) {
 
 std::span<const ExternalFunction> external_functions() { return functions; }
 
+std::vector<Value*> emit_transposed(llvm::IRBuilderBase& b, std::vector<Value*> rows) {
+  const auto lanes = static_cast<int>(rows.size());
+  for (int half = lanes / 2; half > 0; half /= 2) {
+    std::vector<int> low, high;
+    for (int k = 0; k < lanes; ++k) {
+      const bool upper = (k & half) != 0;
+      low.push_back(upper ? k - half + lanes : k);
+      high.push_back(upper ? k + lanes : k + half);
+    }
+    std::vector<Value*> next(rows.size());
+    for (int r = 0; r < lanes; ++r) {
+      if (r & half) continue;
+      const auto x = static_cast<size_t>(r), y = static_cast<size_t>(r + half);
+      next[x] = b.CreateShuffleVector(rows[x], rows[y], low);
+      next[y] = b.CreateShuffleVector(rows[x], rows[y], high);
+    }
+    rows = std::move(next);
+  }
+  return rows;
+}
+
 }  // namespace tessera::codegen

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <span>
+#include <vector>
 
 #include "ir/meaning.h"
 
@@ -42,6 +43,10 @@ llvm::Value* emit_combine(llvm::IRBuilderBase& b, ir::Prim prim, DType type, llv
                           llvm::Value* total);
 /// The combination of all lanes of `v`.
 llvm::Value* emit_horizontal(llvm::IRBuilderBase& b, ir::Prim prim, DType type, llvm::Value* v);
+
+/// Rows and columns of a square of lanes exchanged. REQUIRES: as many vectors as lanes, a power
+/// of 2.
+std::vector<llvm::Value*> emit_transposed(llvm::IRBuilderBase& b, std::vector<llvm::Value*> rows);
 
 /// The value of the meaning's only output for a vector of sums (its input 0); `operand(k)` is the
 /// vector of its input k + 1. REQUIRES: no reductions and no variables in the body.

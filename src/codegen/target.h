@@ -72,6 +72,14 @@ std::optional<Precision> precision_from_string(std::string_view name);
 /// An instance of an operator record to be computed by a library kernel. Sources are the operator's
 /// inputs (an absent one has an empty view) followed by the operands of the epilogue, which
 /// broadcast to the destination.
+/// What a mask that is known beforehand hides in an attention: scores so low that their weights are
+/// 0, unless numbers are out of the ordinary.
+struct HiddenKeys {
+  std::vector<int64_t> visible;  ///< by query: keys from this one on are hidden, in every batch
+  /// The score of a hidden key is at most `score` + slope · |scaled product|.
+  double score = 0, slope = 0;
+};
+
 struct LibraryRequest {
   std::string op;
   ir::AttrMap attrs;
@@ -95,6 +103,7 @@ struct LibraryRequest {
   /// and of a number of each further source. Null: the product itself.
   std::shared_ptr<const ir::Meaning> score;
   double scale = 1;
+  std::shared_ptr<const HiddenKeys> hidden;  ///< null: nothing is known to be
 };
 
 /// Convolutions of which each reads what others computed, to be run a few lines of the image at a

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstring>
 #include <map>
 #include <set>
 
@@ -151,10 +152,8 @@ class AttentionFusion {
       fused.nodes.insert(fused.nodes.end(), s->nodes.begin(), s->nodes.end());
     }
     gone_.insert({first->dst[0], softmax->dst[0]});
-    for (size_t n = 3; n < fused.src.size(); ++n) {
-      steps.push_back(transposition(fused.src[n]));
-      fused.src[n] = steps.back().dst[0];
-    }
+    fused.hidden = find_hidden_keys(d_, fused);
+    for (size_t n = 3; n < fused.src.size(); ++n) fused.src[n] = transposed(fused.src[n], steps);
     second = std::move(fused);
   }
 
@@ -275,9 +274,36 @@ class AttentionFusion {
     return true;
   }
 
-  // An operand [..., queries, keys] as [..., keys, queries].
-  Step transposition(ValueId from) {
+  // An operand [..., queries, keys] as [..., keys, queries], made once for all attentions: now, if
+  // it is a constant, else by a step.
+  ValueId transposed(ValueId from, std::vector<Step>& steps) {
+    const auto known = transposed_.find(from);
+    if (known != transposed_.end()) return known->second;
     const Value source = d_.values[from];
+    Shape to = source.shape;
+    if (to.size() == 1) to.insert(to.begin(), 1);
+    std::swap(to[to.size() - 1], to[to.size() - 2]);
+    const ValueId result = d_.add_value(source.dtype, to);
+    transposed_[from] = result;
+    if (source.constant) d_.values[result].constant = transposed_constant(*source.constant, to);
+    else steps.push_back(transposition(source, from, result));
+    return result;
+  }
+
+  static Tensor transposed_constant(const Tensor& from, const Shape& to) {
+    const int64_t rows = to.back(), columns = to[to.size() - 2];  // of the source
+    Tensor result(from.type(), to);
+    const size_t width = size_of(from.type());
+    const std::byte* source = from.data();
+    std::byte* target = result.mutable_data();
+    for (int64_t first = 0; first < from.size(); first += rows * columns)
+      for (int64_t r = 0; r < rows; ++r)
+        for (int64_t c = 0; c < columns; ++c, source += width)
+          std::memcpy(target + static_cast<size_t>(first + c * rows + r) * width, source, width);
+    return result;
+  }
+
+  static Step transposition(const Value& source, ValueId from, ValueId result) {
     Shape to = source.shape;
     if (to.size() == 1) to.insert(to.begin(), 1);
     std::swap(to[to.size() - 1], to[to.size() - 2]);
@@ -285,7 +311,7 @@ class AttentionFusion {
     step.names = {"transpose"};
     step.nodes = {""};
     step.src = {from};
-    step.dst = {d_.add_value(source.dtype, to)};
+    step.dst = {result};
     ir::Meaning& m = step.meaning;
     m.pool = std::make_unique<ir::ExprPool>();
     m.inputs = {{source.dtype, ir::Dims(source.shape.begin(), source.shape.end())}};
@@ -301,6 +327,7 @@ class AttentionFusion {
   std::vector<std::vector<size_t>> consumers_;
   std::map<ValueId, size_t> producer_;
   std::set<ValueId> gone_;
+  std::map<ValueId, ValueId> transposed_;
 };
 
 }  // namespace

@@ -51,10 +51,11 @@ struct Step {
   std::vector<codegen::PostOp> post;         ///< of library; its operands are appended to src
   std::shared_ptr<const tile::File> kernel;  ///< of a direct step that a tile program computes
   std::shared_ptr<const codegen::IntegerProducts> integers;  ///< of a library step of 8 bits
-  std::shared_ptr<const ir::Meaning> score;  ///< of attention, see codegen::LibraryRequest
-  double scale = 1;                          ///< of attention
-  std::vector<std::string> names;            ///< operators computed, in order
-  std::vector<std::string> nodes;            ///< the name of the source node of each
+  std::shared_ptr<const ir::Meaning> score;           ///< of attention, see codegen::LibraryRequest
+  double scale = 1;                                   ///< of attention
+  std::shared_ptr<const codegen::HiddenKeys> hidden;  ///< of attention
+  std::vector<std::string> names;                     ///< operators computed, in order
+  std::vector<std::string> nodes;                     ///< the name of the source node of each
   /// Sources of loops that are read only where the destination is written, element by element: the
   /// destination may take their memory.
   std::vector<ValueId> in_place;

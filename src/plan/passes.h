@@ -71,6 +71,10 @@ void fuse(Draft& draft);
 
 /// Two products with a softmax between them, as fuse() leaves it, become attention.
 void fuse_attention(Draft& draft, const Refusals& refusals);
+/// What constant masks hide of an attention whose operands still are [batch…, queries, keys]; null:
+/// nothing.
+std::shared_ptr<const codegen::HiddenKeys> find_hidden_keys(const Draft& draft,
+                                                            const Step& attention);
 
 /// Concatenations that were not fused into their consumers become copies of rows.
 void choose_copies(Draft& draft);

@@ -20,6 +20,14 @@ const Tensor* known(const Draft& d, ValueId v, std::deque<Tensor>& made) {
   return &made.back();
 }
 
+// Of the scores of an attention.
+double visible_share(const Step& s, double keys) {
+  if (!s.hidden) return 1;
+  double visible = 0;
+  for (const int64_t n : s.hidden->visible) visible += static_cast<double>(n);
+  return visible / (static_cast<double>(s.hidden->visible.size()) * keys);
+}
+
 }  // namespace
 
 codegen::View view_of(const Draft& d, ValueId v) {
@@ -41,7 +49,8 @@ void count_library(const Draft& d, Step& s) {
     const auto size = static_cast<double>(d.values[s.src[0]].shape.back()),
                value_size = static_cast<double>(d.values[s.dst[0]].shape.back()),
                keys = static_cast<double>(d.values[s.src[1]].shape.back());
-    s.flops = elements / value_size * keys * (2 * size + 2 * value_size + 5);
+    s.flops =
+        elements / value_size * keys * (2 * size + 2 * value_size + 5) * visible_share(s, keys);
   } else if (s.op == "matmul") {
     s.flops += 2 * elements * static_cast<double>(d.values[s.src[0]].shape.back());
   } else if (s.op == "conv" || s.op == "conv_transpose") {
@@ -64,6 +73,7 @@ codegen::LibraryRequest library_request(const Draft& d, const Step& s,
   request.integers = s.integers;
   request.score = s.score;
   request.scale = s.scale;
+  request.hidden = s.hidden;
   request.threads = options.threads;
   request.generated_only = options.generated_only;
   request.own_products = options.own_products;

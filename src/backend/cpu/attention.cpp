@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Attention as a kernel of the runtime: blocks of queries shared among threads.
 #include <algorithm>
+#include <bit>
 
 #include "backend/cpu/attention_pairs.h"
 #include "backend/cpu/contraction_kernels.h"
@@ -18,36 +19,101 @@ using codegen::View;
 // Scores of a block of queries beyond this do not fit the second-level cache.
 constexpr int64_t most_keys = 4096;
 
+// The largest magnitude of n numbers, by its bits.
+int32_t largest_bits(const float* x, int64_t n) {
+  int32_t largest = 0;
+  for (int64_t i = 0; i < n; ++i)
+    largest = std::max(largest, std::bit_cast<int32_t>(x[i]) & INT32_MAX);
+  return largest;
+}
+
+// Of one batch, as the code wants them.
+void find_magnitudes(const AttentionForm& f, const float* k, const float* v, float* to) {
+  int64_t step = codegen::magnitude_floats(f) / 2 - 1;
+  to[2 * step] = to[2 * step + 1] = 0;
+  int32_t of_k = 0, of_v = 0;
+  for (int64_t key = f.keys; key-- > 0;) {
+    of_k = std::max(of_k, largest_bits(k + key * f.k_row, f.size));
+    of_v = std::max(of_v, largest_bits(v + key * f.v_row, f.value_size));
+    if (key % codegen::magnitude_step != 0) continue;
+    --step;
+    to[2 * step] = std::bit_cast<float>(of_k);
+    to[2 * step + 1] = std::bit_cast<float>(of_v);
+  }
+}
+
 class AttentionKernel : public runtime::Kernel {
  public:
-  AttentionKernel(std::shared_ptr<codegen::Jit> jit, Code code, int64_t tasks, int64_t floats,
-                  int threads)
-      : jit_(std::move(jit)), code_(std::move(code)), floats_(floats), threads_(threads) {
+  AttentionKernel(std::shared_ptr<codegen::Jit> jit, Code code, AttentionForm form, int64_t tasks,
+                  int64_t floats, int threads)
+      : jit_(std::move(jit)),
+        code_(std::move(code)),
+        form_(std::move(form)),
+        floats_(floats),
+        threads_(threads) {
+    for (int64_t extent : form_.batch) batches_ *= extent;
+    if (form_.hidden) count_seen(tasks / batches_);
     // A part has scratch memory of its own; two for each thread, in case one is late.
     parts_ = std::min<int64_t>(tasks, threads > 1 ? 2 * threads : 1);
   }
 
   void run(const runtime::KernelArgs& args) const override {
     TESSERA_CHECK(code_->run, "a kernel is run before it is finished");
-    parallel_for(std::min(args.threads, threads_), parts_, [&](int64_t begin, int64_t end) {
+    const int threads = std::min(args.threads, threads_);
+    auto* const magnitudes = reinterpret_cast<float*>(args.scratch) + parts_ * floats_;
+    if (form_.hidden)
+      parallel_for(threads, batches_, [&](int64_t begin, int64_t end) {
+        for (int64_t batch = begin; batch < end; ++batch)
+          find_magnitudes(form_, place(args.src[1], form_.k_batch, batch),
+                          place(args.src[2], form_.v_batch, batch),
+                          magnitudes + batch * magnitude_floats(form_));
+      });
+    parallel_for(threads, parts_, [&](int64_t begin, int64_t end) {
       for (int64_t part = begin; part < end; ++part) {
         std::byte* dst[] = {args.dst[0],
-                            args.scratch + part * floats_ * static_cast<int64_t>(sizeof(float))};
+                            args.scratch + part * floats_ * static_cast<int64_t>(sizeof(float)),
+                            reinterpret_cast<std::byte*>(magnitudes),
+                            reinterpret_cast<std::byte*>(const_cast<int64_t*>(seen_.data()))};
         code_->run(args.src, dst, code_->rows * part / parts_, code_->rows * (part + 1) / parts_);
       }
     });
   }
 
   size_t scratch_bytes() const override {
-    return static_cast<size_t>(parts_ * floats_) * sizeof(float);
+    const int64_t magnitudes = form_.hidden ? batches_ * magnitude_floats(form_) : 0;
+    return static_cast<size_t>(parts_ * floats_ + magnitudes) * sizeof(float);
   }
   std::string implementation() const override { return "attention"; }
 
  private:
+  // How many keys each block of queries sees.
+  void count_seen(int64_t blocks) {
+    const int64_t width =
+        floats_ / codegen::attention_scratch(form_, 1) * codegen::attention_vectors;
+    constexpr int64_t multiple = codegen::attention_key_multiple;
+    const auto begin = form_.hidden->visible.begin();
+    for (int64_t block = 0; block < blocks; ++block) {
+      const int64_t first = block * width, last = std::min(first + width, form_.queries);
+      const int64_t most = std::max<int64_t>(*std::max_element(begin + first, begin + last), 1);
+      seen_.push_back(std::min((most + multiple - 1) / multiple * multiple, form_.keys));
+    }
+  }
+
+  // Where a batch of keys or values begins.
+  const float* place(const std::byte* base, const std::vector<int64_t>& strides,
+                     int64_t batch) const {
+    const auto* at = reinterpret_cast<const float*>(base);
+    for (size_t axis = form_.batch.size(); axis-- > 0; batch /= form_.batch[axis])
+      at += batch % form_.batch[axis] * strides[axis];
+    return at;
+  }
+
   std::shared_ptr<codegen::Jit> jit_;  // owns the code
   Code code_;
-  int64_t floats_ = 0, parts_ = 1;
+  AttentionForm form_;
+  int64_t floats_ = 0, parts_ = 1, batches_ = 1;
   int threads_ = 1;
+  std::vector<int64_t> seen_;  ///< by block of queries
 };
 
 // Strides over the batch axes of the destination, 0 where `v` has one element.
@@ -78,6 +144,7 @@ std::string key_of(const AttentionForm& f) {
     append(key, o.batch);
   }
   if (f.score) key += ops::print_meaning(*f.score, "score");
+  if (f.hidden) key += fmt::format("hidden {} {}", f.hidden->score, f.hidden->slope);
   return key;
 }
 
@@ -111,6 +178,7 @@ std::optional<AttentionForm> attention_form(const codegen::LibraryRequest& r, in
   f.v_row = row(v), f.v_column = last(v);
   f.scale = r.scale;
   f.score = r.score;
+  if (f.k_column == 1 && f.v_column == 1) f.hidden = r.hidden;
   for (size_t n = 3; n < r.src.size(); ++n) {
     const View& o = r.src[n];
     const int64_t queries = o.shape.back(), keys = o.shape[o.shape.size() - 2];
@@ -132,7 +200,7 @@ std::shared_ptr<const runtime::Kernel> ContractionKernels::make_attention(
   const auto kernel = [form = *form, unit = unit_, threads](auto jit, const auto& compiled) {
     codegen::EmittedKernel emitted = attention_kernel(form, unit);
     const int64_t tasks = emitted.rows;
-    return std::make_shared<AttentionKernel>(jit, compiled(std::move(emitted)), tasks,
+    return std::make_shared<AttentionKernel>(jit, compiled(std::move(emitted)), form, tasks,
                                              attention_scratch(form, unit.lanes), threads);
   };
   const auto later = [&](codegen::EmittedKernel e) { return compile(key_of(*form), std::move(e)); };
@@ -144,8 +212,10 @@ std::shared_ptr<const runtime::Kernel> ContractionKernels::make_attention(
     });
   };
   const size_t scratch = kernel(jit_, [](const auto&) { return Code(); })->scratch_bytes();
+  AttentionForm all = *form;
+  all.hidden = nullptr;
   return make_attention_pairs(
-      *form, r.precision, threads, scratch,
+      all, r.precision, threads, scratch,
       {unit_, jit_, [&](const auto& key, auto e) { return compile(key, std::move(e)); }, direct});
 }
 

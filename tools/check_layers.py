@@ -4,14 +4,14 @@
 
     tools/check_layers.py
 
-Also checked: LLVM headers only in codegen and backend/cpu, no `..` in include paths, no folder in
+Also checked: LLVM headers only in codegen, amx and backend/cpu, no `..` in include paths, no folder in
 src/ that layers.txt does not name. Prints each offence as file:line; exit 1 if there is one."""
 import pathlib
 import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-LLVM_USERS = ("codegen", "backend/cpu")
+LLVM_USERS = ("codegen", "amx", "backend/cpu")
 INCLUDE = re.compile(r'\s*#\s*include\s+(["<])([^">]+)[">]')
 
 

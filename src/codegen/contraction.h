@@ -108,6 +108,7 @@ struct VectorUnit {
   int lanes = 8, registers = 16;
   bool has_bf16 = false;  ///< sums of products of pairs of bf16 numbers (AVX512_BF16)
   bool has_i16 = false;   ///< of pairs of integers (AVX512_VNNI)
+  bool has_amx = false;   ///< of tiles of bf16 numbers (AMX_BF16), if the system permits them
 };
 
 /// A schedule by the shape alone.

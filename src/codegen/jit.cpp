@@ -214,7 +214,21 @@ VectorUnit host_vector_unit() {
   const auto machine = must(host_machine().createTargetMachine());
   const llvm::StringRef features = machine->getTargetFeatureString();
   if (!features.contains("+avx512f")) return {8, 16};
-  return {16, 32, features.contains("+avx512bf16"), features.contains("+avx512vnni")};
+  return {16, 32, features.contains("+avx512bf16"), features.contains("+avx512vnni"),
+          features.contains("+amx-bf16")};
+}
+
+std::vector<std::byte> object_for(const EmittedKernel& kernel, const std::string& processor) {
+  llvm::orc::JITTargetMachineBuilder builder = host_machine();
+  builder.getFeatures() = llvm::SubtargetFeatures();
+  builder.setCPU(processor);
+  // The emitter asks the features for the width of vectors.
+  llvm::orc::JITTargetMachineBuilder with_vectors = builder.addFeatures({"+avx512f"});
+  const auto machine = must(with_vectors.createTargetMachine());
+  Job job{nullptr, &kernel, {}, {}};
+  const auto object = compile_module(job, *machine, {});
+  const auto bytes = std::as_bytes(std::span(object->getBufferStart(), object->getBufferSize()));
+  return {bytes.begin(), bytes.end()};
 }
 
 std::vector<LoopKernel> Jit::compile(std::span<const ir::Meaning* const> meanings) {

@@ -50,6 +50,10 @@ EmittedKernel contraction_kernel(const Contraction& c, const ContractionSchedule
 /// Of the processor that runs this program.
 VectorUnit host_vector_unit();
 
+/// The object file of a kernel for another processor that LLVM knows by name, such as
+/// "sapphirerapids": to see that what this processor cannot run compiles.
+std::vector<std::byte> object_for(const EmittedKernel& kernel, const std::string& processor);
+
 struct JitOptions {
   int threads = 2;              ///< that compile
   std::string* dump = nullptr;  ///< receives the LLVM text of every module

@@ -31,6 +31,7 @@ std::string_view to_string(Precision precision) {
   switch (precision) {
     case Precision::f32: return "f32";
     case Precision::bf16: return "bf16";
+    case Precision::bf16_amx: return "bf16-amx";
     case Precision::i16: return "i16";
     case Precision::i16_short: return "i16-short";
   }

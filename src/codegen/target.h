@@ -60,12 +60,12 @@ struct IntegerProducts {
 };
 
 /// Arithmetic of a library kernel: f32 throughout; products of operands rounded to bf16, whose sums
-/// are f32; products of operands rounded to integers of 16 bits in units of their rows and columns,
-/// or the same in shorter sums and smaller units.
-enum class Precision : uint8_t { f32, bf16, i16, i16_short };
-inline constexpr Precision reduced_precisions[] = {Precision::bf16, Precision::i16,
-                                                   Precision::i16_short};
-/// "f32", "bf16", "i16", "i16-short"
+/// are f32; the same on the tile registers of AMX; products of operands rounded to integers of 16
+/// bits in units of their rows and columns, or the same in shorter sums and smaller units.
+enum class Precision : uint8_t { f32, bf16, bf16_amx, i16, i16_short };
+inline constexpr Precision reduced_precisions[] = {Precision::bf16, Precision::bf16_amx,
+                                                   Precision::i16, Precision::i16_short};
+/// "f32", "bf16", "bf16-amx", "i16", "i16-short"
 std::string_view to_string(Precision precision);
 std::optional<Precision> precision_from_string(std::string_view name);
 

@@ -127,6 +127,10 @@ class Emitter {
         reduced->second.is_for(name_of(s))) {
       request.precision = reduced->second.precision;
       if (auto kernel = target_.make_library(request)) return kernel;
+      if (request.precision == codegen::Precision::bf16_amx) {  // the same numbers without AMX
+        request.precision = codegen::Precision::bf16;
+        if (auto kernel = target_.make_library(request)) return kernel;
+      }
       request.precision = codegen::Precision::f32;
     }
     auto kernel = target_.make_library(request);

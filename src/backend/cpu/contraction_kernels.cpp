@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "backend/cpu/activation_pairs.h"
+#include "backend/cpu/amx_kernel.h"
 #include "backend/cpu/contraction_form.h"
 #include "backend/cpu/line_kernel.h"
 #include "backend/cpu/pair_kernel.h"
@@ -187,6 +188,9 @@ void ContractionKernels::pack_all() {
 
 std::shared_ptr<const runtime::Kernel> ContractionKernels::make(const LibraryRequest& r,
                                                                 bool only) {
+  if (r.precision == codegen::Precision::bf16_amx)
+    return make_amx(
+        r, {unit_, jit_, [&](const auto& key, auto k) { return compile(key, std::move(k)); }, {}});
   if (r.precision == codegen::Precision::bf16 && !r.constants[1])
     return make_activation_pairs(
         r, {unit_, jit_, [&](const auto& key, auto k) { return compile(key, std::move(k)); }, {}});

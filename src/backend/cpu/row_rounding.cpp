@@ -256,10 +256,11 @@ float inverse_of(float unit) { return unit > 0 ? 1 / unit : 0; }
 
 }  // namespace
 
-RowRounding::RowRounding(const codegen::View& from, size_t inner) : strides_(from.shape.size(), 0) {
+RowRounding::RowRounding(const codegen::View& from, size_t inner, int64_t row)
+    : strides_(from.shape.size(), 0) {
   count_ = from.shape[inner];
   stride_ = from.strides[inner];
-  padded_ = (count_ + 1) / 2 * 2;
+  padded_ = row > 0 ? row : (count_ + 1) / 2 * 2;
   strides_[inner] = 1;
   for (size_t k = from.shape.size(); k-- > 0;) {
     if (k == inner) continue;
@@ -308,6 +309,8 @@ void RowRounding::round(const float* from, uint16_t* to, int64_t begin, int64_t 
   if (stride_ != 1 && has_planes())
     return for_neighbours(from, begin, end, [&](const float* x, int64_t rows, int64_t row) {
       gather_rows(x, rows, count_, stride_, 0, to + row * padded_, padded_);
+      for (int64_t k = row; k < row + rows; ++k)
+        std::fill(to + k * padded_ + count_, to + (k + 1) * padded_, uint16_t{0});
     });
   for (int64_t row = begin; row < end; ++row) {
     const float* x = place(from, row);
@@ -315,7 +318,7 @@ void RowRounding::round(const float* from, uint16_t* to, int64_t begin, int64_t 
     if (stride_ == 1) round_row(x, count_, y);
     else
       for (int64_t k = 0; k < count_; ++k) y[k] = f32_to_bf16(x[k * stride_]);
-    if (padded_ > count_) y[count_] = 0;
+    std::fill(y + count_, y + padded_, uint16_t{0});
   }
 }
 

@@ -15,8 +15,10 @@ namespace tessera::backend::cpu {
 /// with AVX-512, and with AVX512_BF16 for round().
 class RowRounding {
  public:
-  /// The view's axis `inner` lies innermost in the result, the others in their order.
-  RowRounding(const codegen::View& from, size_t inner);
+  /// The view's axis `inner` lies innermost in the result, the others in their order. Rows have
+  /// `row` elements, an even number, the last ones zero; 0: as few as there can be. More are for
+  /// round() only.
+  RowRounding(const codegen::View& from, size_t inner, int64_t row = 0);
 
   int64_t rows() const { return rows_; }
   int64_t row_elements() const { return padded_; }  ///< of the result

@@ -101,8 +101,8 @@ function(tessera_module module)
   if(sources)
     add_library(${target} STATIC ${sources})
     tessera_common(${target})
-    # PKG stays inside the module (LLVM headers are seen in codegen, amx and backend/cpu only); LIBS are
-    # what the module's headers rely on, and travel upwards with them.
+    # PKG stays inside the module (LLVM headers are seen in codegen, amx and backend/cpu only); LIBS
+    # are what the module's headers rely on, and travel upwards with them.
     target_link_libraries(${target} PUBLIC ${deps} ${arg_LIBS} PRIVATE ${packages})
   else() # headers and tests only
     add_library(${target} INTERFACE)

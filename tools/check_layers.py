@@ -4,8 +4,8 @@
 
     tools/check_layers.py
 
-Also checked: LLVM headers only in codegen, amx and backend/cpu, no `..` in include paths, no folder in
-src/ that layers.txt does not name. Prints each offence as file:line; exit 1 if there is one."""
+Also checked: LLVM headers only in codegen, amx and backend/cpu, no `..` in include paths, no folder
+in src/ that layers.txt does not name. Prints each offence as file:line; exit 1 if there is one."""
 import pathlib
 import re
 import sys

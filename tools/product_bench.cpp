@@ -4,9 +4,9 @@
 //
 //     product_bench [--threads N] [--filter TEXT]
 //
-// The columns of bf16 and i16 are the same products rounded (--tolerance), against their own peaks.
-// A calibration loop of independent multiply-adds runs next to every measurement, so that a clock
-// that drifts, or a neighbour, changes both numbers of a ratio.
+// The columns of bf16, of bf16 by AMX, and of i16 are the same products rounded (--tolerance),
+// against their own peaks. A calibration loop of independent multiply-adds runs next to every
+// measurement, so that a clock that drifts, or a neighbour, changes both numbers of a ratio.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 
+#include "amx/kernel.h"
 #include "backend/cpu/target.h"
 #include "base/rng.h"
 #include "codegen/loop_kernel.h"
@@ -33,6 +34,21 @@ using Kind = codegen::Contraction::Pairs::Kind;
 // GFLOP/s of one thread: 24 sums in registers, compiled like every other kernel.
 class Peak {
  public:
+  // Of the tiles of AMX: four sums.
+  static std::unique_ptr<Peak> of_amx() {
+    codegen::Contraction c;
+    c.rows = {{.extent = 32, .a = 256, .dst = 32}};
+    c.reduce = {{.extent = 256, .a = 1, .b = 32}};
+    c.column = {.extent = 32, .b = 1, .dst = 1};
+    const amx::Form form = *amx::form_of(c, 256, 256);
+    return std::make_unique<Peak>(amx::kernel(form), c.flops());
+  }
+  Peak(const codegen::EmittedKernel& kernel, double flops) : flops_(flops) {
+    kernel_ = jit_.compile({}, std::span(&kernel, 1))[0];
+    a_.assign(32 * 256, 0);
+    b_.assign(32 * 256, 0);
+    y_.assign(32 * 32, 0);
+  }
   explicit Peak(std::optional<Kind> pairs) {
     codegen::Contraction c;
     c.rows = {{.extent = 12, .a = 64, .dst = 32}};
@@ -141,10 +157,12 @@ class Contest {
       if (c.residual) r.constants.push_back(nullptr);
       kernels_[0].push_back(ours.make_library(r));
       kernels_[1].push_back(library.make_library(r));
-      for (const auto precision : {codegen::Precision::bf16, codegen::Precision::i16}) {
+      for (const auto& [precision, which] : {std::pair(codegen::Precision::bf16, 2),
+                                             {codegen::Precision::i16, 3},
+                                             {codegen::Precision::bf16_amx, 4}}) {
         r.precision = precision;
         auto kernel = ours.make_library(r);
-        if (kernel) kernels_[static_cast<int>(precision) + 1].push_back(std::move(kernel));
+        if (kernel) kernels_[which].push_back(std::move(kernel));
       }
       r.precision = codegen::Precision::f32;
       if (!kernels_[0].back() || !kernels_[1].back()) {
@@ -185,7 +203,7 @@ class Contest {
   Tensor x_, bias_, residual_, y_;
   std::vector<std::byte> scratch_;
   std::vector<std::shared_ptr<const runtime::Kernel>>
-      kernels_[4];  // ours, the library's, ours in bf16 and in i16
+      kernels_[5];  // ours, the library's, ours in bf16, in i16 and by AMX
 };
 
 const Case cases[] = {
@@ -262,13 +280,14 @@ int run(int argc, char** argv) {
   const auto ours = backend::cpu::make_target({.use_library = false});
   const auto library = backend::cpu::make_target({.use_generated = false});
   const codegen::VectorUnit unit = codegen::host_vector_unit();
-  std::unique_ptr<Peak> peaks[4];
+  std::unique_ptr<Peak> peaks[5];
   peaks[0] = std::make_unique<Peak>(std::nullopt);
   if (unit.has_bf16) peaks[2] = std::make_unique<Peak>(Kind::bf16);
   if (unit.has_i16) peaks[3] = std::make_unique<Peak>(Kind::i16);
-  std::printf("%-26s %9s %9s %9s %9s %7s %7s %7s %7s %7s %7s %7s  %s\n", "product", "ours us",
-              "oneDNN us", "bf16 us", "i16 us", "ours %", "oneDNN %", "bf16 %", "i16 %", "ratio",
-              "bf16 x", "i16 x", "kernels");
+  if (amx::is_usable()) peaks[4] = Peak::of_amx();
+  std::printf("%-26s %9s %9s %9s %9s %9s %7s %7s %7s %7s %7s %7s %7s %7s %7s  %s\n", "product",
+              "ours us", "oneDNN us", "bf16 us", "i16 us", "amx us", "ours %", "oneDNN %", "bf16 %",
+              "i16 %", "amx %", "ratio", "bf16 x", "i16 x", "amx x", "kernels");
   for (const Case& c : cases) {
     if (c.name.find(filter) == std::string::npos) continue;
     Contest contest(c, threads, *ours, *library);
@@ -276,10 +295,10 @@ int run(int argc, char** argv) {
       std::printf("%-26s refused\n", c.name.c_str());
       continue;
     }
-    double best[4] = {1e9, 1e9, 1e9, 1e9}, share[4] = {0, 0, 0, 0};
+    double best[5] = {1e9, 1e9, 1e9, 1e9, 1e9}, share[5] = {};
     const double end = now() + 0.5;
     for (int round = 0; round < 3 || now() < end; ++round)
-      for (int which = 0; which < 4; ++which) {
+      for (int which = 0; which < 5; ++which) {
         if (!contest.has(which)) continue;
         const double speed = (peaks[which] ? peaks[which] : peaks[0])->measure() * threads;
         const double seconds = contest.measure(which);
@@ -289,15 +308,16 @@ int run(int argc, char** argv) {
     const auto us = [&](int which) { return contest.has(which) ? best[which] * 1e6 : 0; };
     const auto gain = [&](int which) { return contest.has(which) ? best[0] / best[which] : 0; };
     std::printf(
-        "%-26s %9.1f %9.1f %9.1f %9.1f %6.1f%% %6.1f%% %6.1f%% %6.1f%% %7.3f %7.3f %7.3f"
+        "%-26s %9.1f %9.1f %9.1f %9.1f %9.1f %6.1f%% %6.1f%% %6.1f%% %6.1f%% %6.1f%% %7.3f %7.3f "
+        "%7.3f %7.3f"
         "  %s | %s\n",
-        c.name.c_str(), us(0), us(1), us(2), us(3), share[0] * 100, share[1] * 100, share[2] * 100,
-        share[3] * 100, best[1] / best[0], gain(2), gain(3), contest.name(0).c_str(),
-        contest.name(1).c_str());
+        c.name.c_str(), us(0), us(1), us(2), us(3), us(4), share[0] * 100, share[1] * 100,
+        share[2] * 100, share[3] * 100, share[4] * 100, best[1] / best[0], gain(2), gain(3),
+        gain(4), contest.name(0).c_str(), contest.name(1).c_str());
   }
   const auto peak = [&](int which) { return peaks[which] ? peaks[which]->measure() : 0; };
-  std::printf("adjacent peak of one thread: f32 %.0f, bf16 %.0f, i16 %.0f GFLOP/s\n", peak(0),
-              peak(2), peak(3));
+  std::printf("adjacent peak of one thread: f32 %.0f, bf16 %.0f, i16 %.0f, amx %.0f GFLOP/s\n",
+              peak(0), peak(2), peak(3), peak(4));
   return 0;
 }
 

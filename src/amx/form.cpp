@@ -56,12 +56,12 @@ int64_t distance_in_b(const Form& f, int64_t place) {
   return k * last.b + (f.taps > 1 ? tap * f.c.reduce[f.c.reduce.size() - 2].b : 0);
 }
 
-void pack_run(const Form& f, const float* b, int64_t width, int64_t count, float* packed) {
+void pack_run(const Form& f, const LooseFloat* b, int64_t width, int64_t count, float* packed) {
   const int64_t step = f.c.column.b;
   for (int64_t pair = 0; pair < f.steps * f.pairs; ++pair, packed += width) {
     const int64_t low = distance_in_b(f, 2 * pair), high = distance_in_b(f, 2 * pair + 1);
     for (int64_t n = 0; n < count; ++n) {
-      const float* from = b + n * step;
+      const LooseFloat* from = b + n * step;
       const uint32_t first = low < 0 ? 0 : f32_to_bf16(from[low]),
                      second = high < 0 ? 0 : f32_to_bf16(from[high]);
       packed[n] = std::bit_cast<float>(first | second << 16);
@@ -70,7 +70,7 @@ void pack_run(const Form& f, const float* b, int64_t width, int64_t count, float
   }
 }
 
-void pack_matrix(const Form& f, const float* b, float* packed) {
+void pack_matrix(const Form& f, const LooseFloat* b, float* packed) {
   const size_t outer = f.outer_axes();
   const int64_t runs = product(f.c.reduce, outer);
   for (int64_t panel = 0; panel < f.panels(); ++panel) {
@@ -78,7 +78,7 @@ void pack_matrix(const Form& f, const float* b, float* packed) {
     const int64_t width = panel + 1 < f.panels() ? Form::panel_width : f.last_width();
     const int64_t count = std::min(width, f.c.column.extent - first);
     for (int64_t run = 0; run < runs; ++run) {
-      const float* from = b + first * f.c.column.b;
+      const LooseFloat* from = b + first * f.c.column.b;
       int64_t rest = run;
       for (size_t k = outer; k-- > 0; rest /= f.c.reduce[k].extent)
         from += rest % f.c.reduce[k].extent * f.c.reduce[k].b;
@@ -160,12 +160,12 @@ int64_t packed_elements(const Form& form) {
   return n;
 }
 
-void pack_b(const Form& form, const float* b, float* packed) {
+void pack_b(const Form& form, const LooseFloat* b, float* packed) {
   int64_t matrices = 1;
   for (const Axis& axis : form.c.batch)
     if (varies(axis)) matrices *= axis.extent;
   for (int64_t matrix = 0; matrix < matrices; ++matrix) {
-    const float* from = b;
+    const LooseFloat* from = b;
     int64_t rest = matrix;
     for (size_t k = form.c.batch.size(); k-- > 0;) {
       const Axis& axis = form.c.batch[k];

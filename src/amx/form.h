@@ -19,6 +19,7 @@
 namespace tessera::amx {
 
 using codegen::Contraction;
+using codegen::LooseFloat;
 
 /// How a contraction is cut into tiles.
 struct Form {
@@ -61,6 +62,6 @@ std::optional<Form> form_of(Contraction c, int64_t numbers, int64_t row);
 /// columns; in each the reduction in its order, two numbers a lane; in each the columns, padded
 /// with zeros. `b` points to the element of index 0 everywhere.
 int64_t packed_elements(const Form& form);
-void pack_b(const Form& form, const float* b, float* packed);
+void pack_b(const Form& form, const LooseFloat* b, float* packed);
 
 }  // namespace tessera::amx

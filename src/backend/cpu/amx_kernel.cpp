@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kernels around the tiles of AMX.
-#include "backend/cpu/amx_kernel.h"
+#include "backend/cpu/pair_kernel.h"
 
 #include <algorithm>
 #include <array>
@@ -210,7 +210,7 @@ std::shared_ptr<const runtime::Kernel> make_amx(const LibraryRequest& r, const K
                                   *cut, std::move(images), std::move(form->operands), r.threads);
   const int64_t count = amx::packed_elements(*cut);
   runtime::AlignedBuffer packed = count > 0 ? runtime::allocate_aligned(count) : nullptr;
-  amx::pack_b(*cut, r.constants[1]->as<float>(), packed.get());
+  amx::pack_b(*cut, codegen::loose_floats(*r.constants[1]), packed.get());
   kernel->set_packed(std::move(packed));
   return kernel;
 }

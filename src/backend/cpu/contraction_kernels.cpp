@@ -8,7 +8,6 @@
 #include <mutex>
 
 #include "backend/cpu/activation_pairs.h"
-#include "backend/cpu/amx_kernel.h"
 #include "backend/cpu/contraction_form.h"
 #include "backend/cpu/line_kernel.h"
 #include "backend/cpu/pair_kernel.h"

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What surrounds the tiles of AMX (rounding, borders of images, packing) on any processor with
 // AVX512_BF16, by emulated instructions: against the same requests in f32.
-#include "backend/cpu/amx_kernel.h"
-
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <limits>
 
 #include "amx/emulation.h"
+#include "backend/cpu/pair_kernel.h"
 #include "backend/cpu/target.h"
 #include "base/rng.h"
 #include "runtime/aligned_buffer.h"

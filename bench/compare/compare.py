@@ -237,7 +237,8 @@ def parse():
     add_common(parser)
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--engines", default="tessera,ort,openvino,torch",
-                        help="also: imported (Tessera without rewriting), exact")
+                        help="also: imported (Tessera without rewriting), "
+                        "generated (without oneDNN's kernels), exact")
     parser.add_argument("--rounds", default=9, type=int)
     parser.add_argument("--seconds", default=3.0, type=float, help="for an engine on a model")
     parser.add_argument("--warm", action="store_true", help="runs follow each other")
@@ -251,7 +252,7 @@ def parse():
     options.engines = options.engines.split(",")
     if options.tolerance is None:
         options.tolerance = 0.2 if options.reduced else 1e-3
-    unknown = set(options.engines) - {"tessera", "imported", "exact", *PEERS}
+    unknown = set(options.engines) - {*report.OURS, *PEERS}
     if unknown:
         parser.error(f"unknown engine {', '.join(sorted(unknown))}")
     return finish(parser, options)

@@ -32,7 +32,7 @@ class Engine:
             command += ["bf16"] if options.reduced else []
         else:
             command = [options.worker, model, inputs, str(threads)]
-            command += ["--no-optimize"] if name == "imported" else []
+            command += {"imported": ["--no-optimize"], "generated": ["--no-onednn"]}.get(name, [])
             command += ["--cache", options.cache] if options.cache else []
             if name == "tessera" and options.reduced:
                 command += ["--tolerance", options.reduced]

@@ -4,6 +4,8 @@ import pathlib
 
 import figures
 
+OURS = ("tessera", "exact", "generated", "imported")  # engines that are Tessera
+
 
 def processor():
     """The processor's name as Linux tells it."""
@@ -83,9 +85,11 @@ def show(rows, options):
     for row in rows:
         for precision in row.get("precision", {}).values():
             print(f"{row['model']}, {row['threads']} threads: {precision}")
-    ours = [row["ratio"]["exact"]["median"] for row in rows if "exact" in row.get("ratio", {})]
-    if ours:
-        print(f"geometric mean of exact / tessera {figures.geometric_mean(ours):.3f}")
+    for name in OURS[1:]:
+        ours = [row["ratio"][name]["median"] for row in rows if name in row.get("ratio", {})]
+        if ours:
+            print(f"geometric mean of {name} / tessera {figures.geometric_mean(ours):.3f}, "
+                  f"from {min(ours):.2f} to {max(ours):.2f}")
     show_problems(rows)
     if options.kernels:
         show_kernels(rows, options.kernels)
@@ -121,8 +125,7 @@ def show_kernels(rows, count):
 
 def status(rows, options):
     """The exit status: 1 when Tessera is wrong or fails, or loses and must not."""
-    ours = ("tessera", "imported", "exact")
-    bad = any("failed" in row or any(e in row.get(k, {}) for e in ours for k in ("wrong", "absent"))
+    bad = any("failed" in row or any(e in row.get(k, {}) for e in OURS for k in ("wrong", "absent"))
               for row in rows)
     lost = any(comparable(row) and row["ratio"][row["best_peer"]]["high"] < 1 for row in rows)
     return 1 if bad or (options.no_loss and lost) else 0

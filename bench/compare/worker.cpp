@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tessera as one engine of bench/compare: a process that holds one compiled model and obeys lines
 // of JSON on stdin, one line of JSON as the answer to each (see engines.py).
-//     bench_worker MODEL INPUTS.npz THREADS [--no-optimize] [--cache FOLDER] [--tolerance REL]
+//     bench_worker MODEL INPUTS.npz THREADS [--no-optimize] [--no-onednn] [--cache FOLDER]
+//         [--tolerance REL]
 // Inputs that do not exist yet are drawn from seed 1 and written, for every engine to use.
 #include <sys/resource.h>
 
@@ -49,30 +50,41 @@ void add_launches(const runtime::Program& program, double repeat, json& list) {
   }
 }
 
+// What the command line asks for.
+struct Request {
+  std::string model, inputs_file;
+  int threads = 1;
+  bool optimize = true;
+  bool generated_only = false;  // no kernels of oneDNN
+  std::string cache_folder;
+  double tolerance = 0;
+};
+
 class Worker {
  public:
-  Worker(const std::string& model, const std::string& inputs_file, int threads, bool optimize,
-         const std::string& cache_folder, double tolerance)
-      : threads_(threads) {
+  explicit Worker(const Request& r) : threads_(r.threads) {
     api::Options options;
-    options.threads = threads;
-    options.cache_folder = cache_folder;
-    const auto cache = std::make_shared<DiskCache>(DiskCacheOptions{.folder = cache_folder});
-    const bool given = std::filesystem::exists(inputs_file);
-    const api::NamedTensors known = given ? api::read_inputs(inputs_file) : api::NamedTensors{};
+    options.threads = r.threads;
+    options.cache_folder = r.cache_folder;
+    options.generated_only = r.generated_only;
+    const auto cache = std::make_shared<DiskCache>(DiskCacheOptions{.folder = r.cache_folder});
+    const bool given = std::filesystem::exists(r.inputs_file);
+    const api::NamedTensors known = given ? api::read_inputs(r.inputs_file) : api::NamedTensors{};
     const auto start = Clock::now();
-    ir::Graph graph = api::load_model(model, options, known);
+    ir::Graph graph = api::load_model(r.model, options, known);
     import_seconds_ = seconds_since(start);
     inputs_ = given ? api::arrange_inputs(graph, known) : api::random_inputs(graph, 1);
-    if (!given) api::write_outputs(inputs_file, api::name_inputs(graph, inputs_));
+    if (!given) api::write_outputs(r.inputs_file, api::name_inputs(graph, inputs_));
     const auto prepared = Clock::now();
-    if (optimize) graph = api::optimize_quickly(graph, options);
+    if (r.optimize) graph = api::optimize_quickly(graph, options);
     optimize_seconds_ = seconds_since(prepared);
-    if (tolerance > 0) reduce(graph, options, tolerance);
+    if (r.tolerance > 0) reduce(graph, options, r.tolerance);
     const auto optimized = Clock::now();
-    plan_ =
-        plan::compile(std::move(graph), *backend::cpu::make_target({.cache = cache}),
-                      {.threads = threads, .own_products = !optimize, .reduced = options.reduced});
+    plan_ = plan::compile(std::move(graph), *backend::cpu::make_target({.cache = cache}),
+                          {.threads = r.threads,
+                           .generated_only = r.generated_only,
+                           .own_products = !r.optimize,
+                           .reduced = options.reduced});
     compile_seconds_ = seconds_since(optimized);
     kernels_found_ = cache->hits();
     kernels_compiled_ = cache->misses();
@@ -177,21 +189,22 @@ class Worker {
 void answer(const json& object) { std::cout << object.dump() << std::endl; }
 
 int serve(int argc, char** argv) {
-  bool optimize = true, usable = argc >= 4;
-  std::string cache_folder;
-  double tolerance = 0;
+  bool usable = argc >= 4;
+  Request r;
+  if (usable) r = {.model = argv[1], .inputs_file = argv[2], .threads = std::stoi(argv[3])};
   for (int k = 4; k < argc; ++k) {
     const std::string option = argv[k];
-    if (option == "--no-optimize") optimize = false;
-    else if (option == "--cache" && k + 1 < argc) cache_folder = argv[++k];
-    else if (option == "--tolerance" && k + 1 < argc) tolerance = std::stod(argv[++k]);
+    if (option == "--no-optimize") r.optimize = false;
+    else if (option == "--no-onednn") r.generated_only = true;
+    else if (option == "--cache" && k + 1 < argc) r.cache_folder = argv[++k];
+    else if (option == "--tolerance" && k + 1 < argc) r.tolerance = std::stod(argv[++k]);
     else usable = false;
   }
   TESSERA_USER_CHECK(
       usable,
-      "usage: bench_worker MODEL INPUTS.npz THREADS [--no-optimize] [--cache FOLDER] "
+      "usage: bench_worker MODEL INPUTS.npz THREADS [--no-optimize] [--no-onednn] [--cache FOLDER] "
       "[--tolerance REL]");
-  Worker worker(argv[1], argv[2], std::stoi(argv[3]), optimize, cache_folder, tolerance);
+  Worker worker(r);
   answer(worker.ready());
   for (std::string line; std::getline(std::cin, line);) answer(worker.obey(json::parse(line)));
   return 0;

@@ -81,7 +81,7 @@ struct Member {
   runtime::AlignedBuffer packed;
   std::vector<Source> sources;
   int64_t lines = 0, line_bytes = 0, image_bytes = 0;  ///< of the result
-  int64_t line_tiles = 0, row_tiles = 0, panels = 0;
+  int64_t line_tiles = 0, row_tiles = 0, panels = 0, strip_panels = 0;
   bool columns_outer = true;
 };
 
@@ -148,6 +148,7 @@ class LineKernel : public runtime::Kernel {
 
   static void run_lines(const Member& m, const std::byte* const* src, std::byte* const* dst,
                         int64_t image, int64_t first, int64_t end) {
+    if (m.strip_panels > 0) return run_strips(m, src, dst, image, first, end);
     const int64_t begin_tile = (image * m.lines + first) * m.line_tiles,
                   end_tile = (image * m.lines + end) * m.line_tiles;
     if (!m.columns_outer) {
@@ -156,6 +157,18 @@ class LineKernel : public runtime::Kernel {
     }
     for (int64_t panel = 0; panel < m.panels; ++panel)
       m.code->run(src, dst, panel * m.row_tiles + begin_tile, panel * m.row_tiles + end_tile);
+  }
+
+  // (Of a strip the tiles of all lines follow each other.)
+  static void run_strips(const Member& m, const std::byte* const* src, std::byte* const* dst,
+                         int64_t image, int64_t first, int64_t end) {
+    for (int64_t panel = 0; panel < m.panels; panel += m.strip_panels) {
+      const int64_t task = panel * m.row_tiles, panels = std::min(m.strip_panels, m.panels - panel);
+      for (int64_t strip = 0; strip < m.line_tiles; ++strip) {
+        const int64_t tile = (image * m.line_tiles + strip) * m.lines;
+        m.code->run(src, dst, task + (tile + first) * panels, task + (tile + end) * panels);
+      }
+    }
   }
 
   std::shared_ptr<codegen::Jit> jit_;  // owns the code
@@ -193,8 +206,7 @@ std::optional<Draft> draft_of(const LineRequest& request, codegen::VectorUnit un
     }
     ContractionSchedule s = choose_schedule(form->contraction, unit);
     s.prefetch = false;  // weights stay near
-    s.strip_panels = 0;  // lines are few
-    s.prefetch_lines = false;
+    s.prefetch_lines = s.strip_panels > 0;
     if (cut_tiles(form->contraction, s).fixed_outer) return std::nullopt;
     draft.nanoseconds += product_nanoseconds(form->contraction.flops(), 0);
     draft.weights += 4 * packed_elements(form->contraction, s);
@@ -283,6 +295,7 @@ Member make_member(const LineRequest::Member& from, const ContractionForm& form,
   member.line_tiles = static_cast<int64_t>(t.inner.size());
   member.row_tiles = t.row_tiles();
   member.panels = t.panels;
+  member.strip_panels = s.strip_panels;
   member.columns_outer = s.columns_outer;
   return member;
 }

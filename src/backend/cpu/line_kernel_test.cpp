@@ -116,13 +116,16 @@ bool same_bits(const Tensor& a, const Tensor& b) {
 
 TEST(LineKernel, gives_the_bits_of_its_convolutions) {
   Rng rng(11);
-  int chains = 0, several_steps = 0;
-  for (int round = 0; round < 40; ++round) {
+  int chains = 0, several_steps = 0, strips = 0;
+  for (int round = 0; round < 50; ++round) {
     const int threads = static_cast<int>(rng.integer(1, 3));
     Chain chain;
-    chain.tensors.push_back(random_tensor(
-        {rng.integer(1, 2), rng.integer(3, 40), rng.integer(5, 30), rng.integer(12, 40)}, rng,
-        round % 2 == 1));
+    // Wide images whose pixels are apart by whole lines of the cache have tiles in strips.
+    const bool is_wide = round >= 40;
+    const int64_t channels = is_wide ? 64 : rng.integer(3, 40),
+                  width = is_wide ? rng.integer(70, 90) : rng.integer(12, 40);
+    chain.tensors.push_back(random_tensor({rng.integer(1, 2), channels, rng.integer(5, 30), width},
+                                          rng, round % 2 == 1));
     const auto count = static_cast<size_t>(rng.integer(2, 5));
     for (int tries = 0; chain.results.size() < count && tries < 20; ++tries)
       extend(chain, rng, threads);
@@ -149,6 +152,7 @@ TEST(LineKernel, gives_the_bits_of_its_convolutions) {
       }
       ASSERT_TRUE(kernels[m]);
       run(*kernels[m], src, chain.results[m], threads);
+      strips += kernels[m]->implementation().find("strips") != std::string::npos;
     }
     for (const auto& kernel : whole) {
       Tensor found(DType::f32, chain.results.back().shape());
@@ -161,6 +165,7 @@ TEST(LineKernel, gives_the_bits_of_its_convolutions) {
   }
   EXPECT_GT(chains, 100);
   EXPECT_GT(several_steps, 10);
+  EXPECT_GT(strips, 3);
 }
 
 // A window as memory: which line lies at each place.

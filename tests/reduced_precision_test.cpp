@@ -3,6 +3,7 @@
 // contract of a tolerance.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <limits>
@@ -286,6 +287,77 @@ TEST(ReducedPrecision, keeps_unusual_numbers) {
                Numbers::unusual);
   expect_close(convolution("2, 3, 15, 17", "33, 3, 3, 3", ""), true, Numbers::unusual);
   expect_close(product(9, 64, 33, "x @ w"), true, Numbers::tiny);  // denormals may become zeros
+}
+
+// With every launch in bf16 that can be: what such launches alone read is stored in bf16, by which
+// no number changes. `stored`: how many launches read such a value.
+void expect_stored(const std::string& program, int stored, Numbers numbers = Numbers::usual) {
+  SCOPED_TRACE(program);
+  const ir::Graph graph = lang::parse_program(program, "test");
+  const std::vector<Tensor> inputs = random_inputs(graph, numbers);
+  for (const int threads : {1, 2}) {
+    const auto target = backend::cpu::make_target();
+    plan::SwitchablePlan choices(graph, *target, {.threads = threads});
+    plan::CompileOptions options{.threads = threads};
+    for (const auto& [launch, kernels] : choices.choices()) {
+      choices.use(launch, Precision::bf16);
+      options.reduced[launch] = {choices.plan().launches()[launch].name, Precision::bf16};
+    }
+    const auto plan = plan::compile(graph, *target, options);
+    const auto found = plan->run(inputs), expected = choices.plan().run(inputs);
+    for (size_t k = 0; k < found.size(); ++k) EXPECT_TRUE(identical(found[k], expected[k]));
+    EXPECT_EQ(plan->launches().size(), choices.plan().launches().size());
+    // A kernel that reads rounded numbers needs no memory to round them to.
+    const auto& launches = plan->launches();
+    EXPECT_EQ(stored, std::count_if(launches.begin(), launches.end(), [](const auto& launch) {
+                return launch.kernel->implementation().starts_with("bf16") &&
+                       launch.kernel->scratch_bytes() == 0;
+              }));
+  }
+}
+
+TEST(ReducedPrecision, stores_what_only_products_in_bf16_read_in_bf16) {
+  REQUIRE_PAIRS();
+  const auto layers = [](int m, int k, int h, int n, const std::string& y) {
+    return fmt::format(
+               "input x: f32[{0}, {1}]\nparam a: f32[{1}, {2}] = normal(seed=1, scale=0.1)\n"
+               "param b: f32[{2}, {3}] = normal(seed=2, scale=0.1)\n"
+               "param c: f32[{2}] = normal(seed=3)\ninput z: f32[{0}, {2}]\n",
+               m, k, h, n) +
+           y;
+  };
+  const char* hidden[] = {"relu(x @ a + c)", "gelu(x @ a)", "sigmoid(x @ a) * z + c", "x @ a"};
+  for (const char* h : hidden)
+    for (const Numbers numbers : {Numbers::usual, Numbers::unusual, Numbers::tiny}) {
+      expect_stored(layers(67, 40, 78, 45, fmt::format("output y = ({}) @ b\n", h)), 1, numbers);
+      expect_stored(layers(1, 40, 34, 33, fmt::format("output y = ({}) @ b\n", h)), 1, numbers);
+    }
+  // Loops, and a reshape between.
+  expect_stored(layers(35, 64, 64, 45, "output y = softmax(x * 2, axis=-1) @ b\n"), 1);
+  expect_stored(layers(36, 64, 64, 45, "h = relu(x @ a)\noutput y = reshape(h, [4, 9, 64]) @ b\n"),
+                1);
+  // Rows of odd length have a zero behind them; what others read, or is an output, stays in f32.
+  expect_stored(layers(35, 64, 63, 45, "output y = relu(x @ a) @ b\n"), 0);
+  expect_stored(layers(35, 64, 64, 64, "h = relu(x @ a)\noutput y = h @ b + h\n"), 0);
+  expect_stored(layers(35, 64, 64, 64, "h = relu(x @ a)\noutput h\noutput y = h @ b\n"), 0);
+  expect_stored(layers(0, 64, 64, 64, "output y = relu(x @ a) @ b\n"), 0);
+}
+
+// The image too, as it is put in order.
+TEST(ReducedPrecision, stores_images_in_bf16) {
+  REQUIRE_PAIRS();
+  const auto images = [](int channels, const char* how) {
+    return fmt::format(
+        "input x: f32[2, 24, 11, 13]\nparam a: f32[{0}, 24, 1, 1] = normal(seed=1, scale=0.2)\n"
+        "param b: f32[48, {0}, 3, 3] = normal(seed=2, scale=0.1)\n"
+        "output y = conv(relu(conv(x, a)), b{1})\n",
+        channels, how);
+  };
+  for (const char* how : {"", ", pads=[1, 1, 1, 1]", ", strides=[2, 2], pads=[1, 0, 1, 0]"}) {
+    expect_stored(images(40, how), 2);
+    expect_stored(images(40, how), 2, Numbers::unusual);
+    expect_stored(images(39, how), 1);
+  }
 }
 
 // A model file holds the GELU as other operators; the plan is still that of the same launches.

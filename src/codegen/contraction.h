@@ -66,6 +66,8 @@ struct Contraction {
     bool chunked = false;  ///< sums of integers run along the last axis only, then become f32
   };
   std::optional<Pairs> pairs;
+  /// The result is rounded to bf16 as it is stored (AVX512_BF16, 16 lanes).
+  bool rounds = false;
   /// What is stored: a meaning of one scalar output, whose input 0 is the sum and whose input k + 1
   /// is operand k at the element's own place. Null: the sum.
   std::shared_ptr<const ir::Meaning> epilogue;

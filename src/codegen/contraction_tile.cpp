@@ -64,6 +64,8 @@ class TileEmitter {
   llvm::BasicBlock* block(const char* name) {
     return llvm::BasicBlock::Create(b_.getContext(), name, f_);
   }
+  llvm::Type* result_type() { return c_.rounds ? b_.getInt16Ty() : b_.getFloatTy(); }
+  Value* result_at(Value* offset) { return b_.CreateGEP(result_type(), f_->getArg(2), offset); }
   Value* at(Value* base, int64_t offset) {
     return offset ? b_.CreateConstGEP1_64(b_.getFloatTy(), base, static_cast<uint64_t>(offset))
                   : base;
@@ -467,6 +469,12 @@ class TileEmitter {
   }
 
   void store(Value* x, Value* to, int v) {
+    if (c_.rounds) {
+      x = b_.CreateIntrinsic(llvm::Intrinsic::x86_avx512bf16_cvtneps2bf16_512, {}, {x});
+      if (is_partial(v)) b_.CreateMaskedStore(x, to, llvm::Align(2), tail_mask());
+      else b_.CreateAlignedStore(x, to, llvm::Align(2));
+      return;
+    }
     if (is_partial(v)) b_.CreateMaskedStore(x, to, llvm::Align(4), tail_mask());
     else b_.CreateAlignedStore(x, to, llvm::Align(4));
   }
@@ -476,7 +484,7 @@ class TileEmitter {
     for (size_t r = 0; r < rows_.size(); ++r)
       for (int v = 0; v < shape_.vectors; ++v) {
         Value* x = finished(sum_of(r, v), [&](size_t k) { return operand(k, rows_[r], v); });
-        store(x, at(f_->getArg(2), rows_[r].dst + int64_t{v} * s_.lanes), v);
+        store(x, result_at(number(rows_[r].dst + int64_t{v} * s_.lanes)), v);
       }
   }
 
@@ -499,7 +507,7 @@ class TileEmitter {
     const auto place = [&](Value* base, const std::function<int64_t(const Row&)>& distance) {
       return b_.CreateGEP(b_.getFloatTy(), base, by_row(row, distance));
     };
-    Value* to = place(f_->getArg(2), [](const Row& r) { return r.dst; });
+    Value* to = by_row(row, [](const Row& r) { return r.dst; });
     std::vector<Value*> operands;
     for (size_t k = 0; k < c_.operand_count(); ++k)
       operands.push_back(place(f_->getArg(static_cast<unsigned>(4 + k)),
@@ -509,7 +517,8 @@ class TileEmitter {
           b_.CreateAdd(b_.CreateMul(row, number(shape_.vectors)), number(static_cast<int64_t>(v)));
       Value* sum = b_.CreateLoad(vector_, b_.CreateGEP(vector_, totals_[0], index));
       Value* x = finished(sum, [&](size_t k) { return load_operand(k, operands[k], int(v)); });
-      store(x, at(to, static_cast<int64_t>(v) * s_.lanes), static_cast<int>(v));
+      store(x, result_at(b_.CreateAdd(to, number(static_cast<int64_t>(v) * s_.lanes))),
+            static_cast<int>(v));
     }
     Value* next = b_.CreateAdd(row, number(1));
     row->addIncoming(next, b_.GetInsertBlock());
@@ -571,25 +580,6 @@ class TileEmitter {
 };
 
 }  // namespace
-
-Value* emit_multiply_add(llvm::IRBuilderBase& b, std::optional<Contraction::Pairs::Kind> kind,
-                         Value* x, Value* y, Value* sum) {
-  auto* vector = llvm::cast<llvm::FixedVectorType>(sum->getType());
-  if (!kind) return b.CreateIntrinsic(llvm::Intrinsic::fma, {vector}, {x, y, sum});
-  const unsigned lanes = vector->getNumElements();
-  const bool wide = lanes == 16;
-  if (kind == Contraction::Pairs::Kind::i16) {
-    llvm::Type* integers = llvm::FixedVectorType::get(b.getInt32Ty(), lanes);
-    const auto cast = [&](Value* v) { return b.CreateBitCast(v, integers); };
-    const auto dot =
-        wide ? llvm::Intrinsic::x86_avx512_vpdpwssd_512 : llvm::Intrinsic::x86_avx512_vpdpwssd_256;
-    return b.CreateBitCast(b.CreateIntrinsic(dot, {}, {cast(sum), cast(x), cast(y)}), vector);
-  }
-  llvm::Type* pairs = llvm::FixedVectorType::get(b.getBFloatTy(), 2 * lanes);
-  const auto dot = wide ? llvm::Intrinsic::x86_avx512bf16_dpbf16ps_512
-                        : llvm::Intrinsic::x86_avx512bf16_dpbf16ps_256;
-  return b.CreateIntrinsic(dot, {}, {sum, b.CreateBitCast(x, pairs), b.CreateBitCast(y, pairs)});
-}
 
 llvm::Function* emit_contraction_tile(const Contraction& c, const ContractionSchedule& s,
                                       const TileShape& shape, llvm::IRBuilderBase& b,

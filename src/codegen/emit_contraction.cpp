@@ -5,6 +5,7 @@
 #include "codegen/loop_kernel.h"
 
 #include <llvm/IR/IRBuilder.h>
+#include <llvm/IR/IntrinsicsX86.h>
 #include <llvm/IR/Module.h>
 
 #include <algorithm>
@@ -138,7 +139,9 @@ class Driver {
     walk_batch(batch);
     const auto limits = walk_rows(row_tile);
     walk_columns(panel);
-    std::vector<Value*> args{at(src_[0], a_), at(src_[1], b_at_), at(dst_, dst_at_),
+    llvm::Type* type = c_.rounds ? b_.getInt16Ty() : b_.getFloatTy();
+    Value* result = b_.CreateGEP(type, dst_, dst_at_);
+    std::vector<Value*> args{at(src_[0], a_), at(src_[1], b_at_), result,
                              prefetched(panel, row_tile)};
     for (size_t k = 0; k < operands_.size(); ++k) args.push_back(at(src_[2 + k], operands_[k]));
     args.insert(args.end(), limits.begin(), limits.end());
@@ -310,6 +313,25 @@ class Driver {
 };
 
 }  // namespace
+
+Value* emit_multiply_add(llvm::IRBuilderBase& b, std::optional<Contraction::Pairs::Kind> kind,
+                         Value* x, Value* y, Value* sum) {
+  auto* vector = llvm::cast<llvm::FixedVectorType>(sum->getType());
+  if (!kind) return b.CreateIntrinsic(llvm::Intrinsic::fma, {vector}, {x, y, sum});
+  const unsigned lanes = vector->getNumElements();
+  const bool wide = lanes == 16;
+  if (kind == Contraction::Pairs::Kind::i16) {
+    llvm::Type* integers = llvm::FixedVectorType::get(b.getInt32Ty(), lanes);
+    const auto cast = [&](Value* v) { return b.CreateBitCast(v, integers); };
+    const auto dot =
+        wide ? llvm::Intrinsic::x86_avx512_vpdpwssd_512 : llvm::Intrinsic::x86_avx512_vpdpwssd_256;
+    return b.CreateBitCast(b.CreateIntrinsic(dot, {}, {cast(sum), cast(x), cast(y)}), vector);
+  }
+  llvm::Type* pairs = llvm::FixedVectorType::get(b.getBFloatTy(), 2 * lanes);
+  const auto dot = wide ? llvm::Intrinsic::x86_avx512bf16_dpbf16ps_512
+                        : llvm::Intrinsic::x86_avx512bf16_dpbf16ps_256;
+  return b.CreateIntrinsic(dot, {}, {sum, b.CreateBitCast(x, pairs), b.CreateBitCast(y, pairs)});
+}
 
 EmittedKernel contraction_kernel(const Contraction& c, const ContractionSchedule& s) {
   EmittedKernel kernel;

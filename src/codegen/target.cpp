@@ -45,4 +45,9 @@ std::optional<Precision> precision_from_string(std::string_view name) {
   return std::nullopt;
 }
 
+bool is_rounded(const LibraryRequest& r) {
+  return (r.op == "matmul" || r.op == "conv") &&
+         (r.dst.dtype == DType::bf16 || r.src[0].dtype == DType::bf16);
+}
+
 }  // namespace tessera::codegen

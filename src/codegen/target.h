@@ -106,6 +106,9 @@ struct LibraryRequest {
   std::shared_ptr<const HiddenKeys> hidden;  ///< null: nothing is known to be
 };
 
+/// Whether a product or convolution has a view of bf16.
+bool is_rounded(const LibraryRequest& request);
+
 /// Convolutions of which each reads what others computed, to be run a few lines of the image at a
 /// time, so that what lies between them never exists as a whole. Lines are the second last axis.
 struct LineRequest {
@@ -134,6 +137,9 @@ class Target {
   /// Null when no library implements the request (in its precision). The kernel may be run after
   /// the next call of make_loops(), which may be one for no meanings.
   virtual std::shared_ptr<const runtime::Kernel> make_library(const LibraryRequest& request) = 0;
+  /// Whether make_library() computes a product or convolution, in the request's precision, with
+  /// views of bf16: a result that is rounded as it is stored, or a first source that was.
+  virtual bool takes_rounded(const LibraryRequest&) { return false; }
   /// Whether make_lines() can compute the request as a member.
   virtual bool has_lines(const LibraryRequest&) { return false; }
   /// Nanoseconds that make_lines() is expected to gain against members one after the other; not

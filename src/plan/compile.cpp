@@ -31,6 +31,9 @@ runtime::Program compile_with(const ir::Graph& expanded, const std::vector<Kerne
   make_physical(draft);
   // (Launches that may be reduced are counted with every convolution a launch.)
   if (options.fuse && !choices && options.reduced.empty()) chain_lines(draft, target, options);
+  if (options.fuse && !choices && !options.reduced.empty() &&
+      !refusals.operators.contains(rounded_values))
+    store_rounded(draft, target, options);
   return emit(std::move(draft), target, options, choices, settled);
 }
 

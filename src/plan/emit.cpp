@@ -122,15 +122,14 @@ class Emitter {
   std::shared_ptr<const runtime::Kernel> make_library(const Step& s, size_t launch) {
     std::deque<Tensor> constants;
     codegen::LibraryRequest request = library_request(d_, s, options_, constants);
-    const auto reduced = options_.reduced.find(launch);
-    if (!choices_ && !s.integers && reduced != options_.reduced.end() &&
-        reduced->second.is_for(name_of(s))) {
-      request.precision = reduced->second.precision;
+    if (!choices_) request.precision = precision_of(s, launch, options_);
+    if (request.precision != codegen::Precision::f32 || is_rounded(request)) {
       if (auto kernel = target_.make_library(request)) return kernel;
       if (request.precision == codegen::Precision::bf16_amx) {  // the same numbers without AMX
         request.precision = codegen::Precision::bf16;
         if (auto kernel = target_.make_library(request)) return kernel;
       }
+      if (is_rounded(request)) throw LibraryRefusal{rounded_values};
       request.precision = codegen::Precision::f32;
     }
     auto kernel = target_.make_library(request);
@@ -208,12 +207,6 @@ class Emitter {
       for (const auto& [precision, kernel] : choices_->at(k))
         most = std::max(most, kernel->scratch_bytes());
     return most;
-  }
-
-  static std::string name_of(const Step& s) {
-    std::string result;
-    for (const std::string& name : s.names) result += (result.empty() ? "" : "+") + name;
-    return result;
   }
 
   // The block of a source that step `k` reads in place and nobody needs after it, or a new one.

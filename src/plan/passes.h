@@ -90,6 +90,12 @@ void make_physical(Draft& draft);
 /// expects to be faster so. REQUIRES: layouts.
 void chain_lines(Draft& draft, codegen::Target& target, const CompileOptions& options);
 
+/// What launches in bf16 (options.reduced) alone read, as their first operand, is made in bf16,
+/// where the target can. Steps are those of the program: dead ones go.
+void store_rounded(Draft& draft, codegen::Target& target, const CompileOptions& options);
+/// By which emit() refuses what store_rounded() did, when the target could not after all.
+inline constexpr const char* rounded_values = "rounded values";
+
 /// Assigns memory, makes kernels. The draft must be ready: every source of a step is a constant, an
 /// input or the destination of an earlier step (or an alias of one). `choices`, where it is not
 /// null, receives the kernels of less than f32 that the launches could use as well.

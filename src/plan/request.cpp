@@ -63,6 +63,19 @@ void count_library(const Draft& d, Step& s) {
   }
 }
 
+std::string name_of(const Step& s) {
+  std::string result;
+  for (const std::string& name : s.names) result += (result.empty() ? "" : "+") + name;
+  return result;
+}
+
+codegen::Precision precision_of(const Step& s, size_t launch, const CompileOptions& options) {
+  const auto at = options.reduced.find(launch);
+  const bool is_reduced = s.kind == Step::Kind::library && !s.integers &&
+                          at != options.reduced.end() && at->second.is_for(name_of(s));
+  return is_reduced ? at->second.precision : codegen::Precision::f32;
+}
+
 codegen::LibraryRequest library_request(const Draft& d, const Step& s,
                                         const CompileOptions& options, std::deque<Tensor>& made) {
   codegen::LibraryRequest request;

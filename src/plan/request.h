@@ -21,4 +21,9 @@ void count_library(const Draft& draft, Step& step);
 codegen::LibraryRequest library_request(const Draft& draft, const Step& step,
                                         const CompileOptions& options, std::deque<Tensor>& made);
 
+/// The names of the operators of a step, as its launch has them.
+std::string name_of(const Step& step);
+/// The precision that the options give a launch.
+codegen::Precision precision_of(const Step& step, size_t launch, const CompileOptions& options);
+
 }  // namespace tessera::plan

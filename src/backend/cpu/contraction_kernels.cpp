@@ -87,7 +87,7 @@ void append(std::string& key, const Contraction::Axis& axis) {
 
 std::string key_of(const Contraction& c, const ContractionSchedule& s) {
   std::string key = s.to_string() + (!c.pairs ? "" : c.has_units() ? " i16" : " bf16");
-  key += fmt::format(" {} {} {} {}|", s.lanes, c.packed, c.group, c.a_offset);
+  key += fmt::format(" {} {} {} {} {}|", s.lanes, c.packed, c.group, c.a_offset, c.rounds);
   for (const auto* axes : {&c.batch, &c.rows, &c.reduce}) {
     for (const Contraction::Axis& axis : *axes) append(key, axis);
     key += '|';
@@ -187,15 +187,17 @@ void ContractionKernels::pack_all() {
 
 std::shared_ptr<const runtime::Kernel> ContractionKernels::make(const LibraryRequest& r,
                                                                 bool only) {
+  if (is_rounded(r) && !takes_rounded(r)) return nullptr;
   if (r.precision == codegen::Precision::bf16_amx)
     return make_amx(
         r, {unit_, jit_, [&](const auto& key, auto k) { return compile(key, std::move(k)); }, {}});
   if (r.precision == codegen::Precision::bf16 && !r.constants[1])
     return make_activation_pairs(
         r, {unit_, jit_, [&](const auto& key, auto k) { return compile(key, std::move(k)); }, {}});
-  std::optional<ContractionForm> form = contraction_form(r);
+  std::optional<ContractionForm> form = contraction_form(unrounded(r));
   if (!form || form->contraction.reduction() == 0) return nullptr;
   if (form->operands.size() > most_operands) return nullptr;
+  form->contraction.rounds = r.dst.dtype == DType::bf16;
   const auto compile_later = [&](const std::string& key, codegen::EmittedKernel k) {
     return compile(key, std::move(k));
   };
@@ -219,6 +221,22 @@ std::shared_ptr<const runtime::Kernel> ContractionKernels::make(const LibraryReq
   const ContractionSchedule s = choose_schedule(form->contraction, unit_);
   const Code code = compile(key_of(form->contraction, s), contraction_kernel(form->contraction, s));
   return tile_kernel(jit_, code, *form, s, r.constants[1], packings_);
+}
+
+// (Winograd's algorithm stores f32.)
+bool ContractionKernels::takes_rounded(const LibraryRequest& r) const {
+  using codegen::Precision;
+  if (!unit_.has_bf16 || unit_.lanes != 16 || r.integers || !r.constants[1]) return false;
+  if (r.precision == Precision::bf16_amx) return false;
+  if (r.src[0].dtype == DType::bf16 && (r.precision != Precision::bf16 || !lies_rounded(r)))
+    return false;
+  const LibraryRequest plain = unrounded(r);
+  const std::optional<ContractionForm> form = contraction_form(plain);
+  if (!form || form->contraction.reduction() == 0 || form->operands.size() > most_operands ||
+      form->contraction.group > 0 || !has_tiles(form->contraction, unit_))
+    return false;
+  const bool may_transform = r.precision == Precision::f32 || r.precision == Precision::i16;
+  return !may_transform || r.own_products || !winograd_form(plain, *form);
 }
 
 bool ContractionKernels::has_lines(const LibraryRequest& r) const { return fits_lines(r, unit_); }

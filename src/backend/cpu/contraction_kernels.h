@@ -41,6 +41,7 @@ class ContractionKernels {
   /// The kernel of a tile program (LibraryRequest::kernel).
   std::shared_ptr<const runtime::Kernel> make_program(const codegen::LibraryRequest& request);
   /// See the functions of Target.
+  bool takes_rounded(const codegen::LibraryRequest& request) const;
   bool has_lines(const codegen::LibraryRequest& request) const;
   double gain_of_lines(const codegen::LineRequest& request) const;
   std::shared_ptr<const runtime::Kernel> make_lines(const codegen::LineRequest& request);

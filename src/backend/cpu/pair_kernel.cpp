@@ -161,8 +161,10 @@ class PairKernel : public runtime::Kernel {
 class Bf16Kernel : public PairKernel {
  public:
   using PairKernel::PairKernel;
+  bool is_stored = false;  ///< the first source is rounded
 
   void run(const runtime::KernelArgs& args) const override {
+    if (is_stored) return run_tiles(args, args.src[0], {});
     const auto round = [&](uint16_t* to, int64_t begin, int64_t end) {
       rounding().round(reinterpret_cast<const float*>(args.src[0]), to, begin, end);
     };
@@ -172,7 +174,7 @@ class Bf16Kernel : public PairKernel {
     });
     run_tiles(args, args.scratch, {});
   }
-  size_t scratch_bytes() const override { return rounded_bytes(); }
+  size_t scratch_bytes() const override { return is_stored ? 0 : rounded_bytes(); }
 };
 
 // Every row has its own unit where sums run over one row each, else
@@ -253,7 +255,28 @@ bool is_first_layer(const Contraction& c, codegen::VectorUnit unit) {
   return c.packed && c.batch.empty() && c.column.extent >= unit.lanes;
 }
 
+RowRounding rounding_of(const LibraryRequest& r) {
+  return {r.src[0], r.op == "conv" ? 1 : r.src[0].shape.size() - 1};
+}
+
 }  // namespace
+
+LibraryRequest unrounded(LibraryRequest r) {
+  if (!is_rounded(r)) return r;
+  r.dst.dtype = r.src[0].dtype = DType::f32;
+  return r;
+}
+
+bool lies_rounded(const LibraryRequest& r) {
+  const codegen::View& v = r.src[0];
+  if (v.shape.empty()) return false;
+  const RowRounding rounding = rounding_of(r);
+  const size_t inner = r.op == "conv" ? 1 : v.shape.size() - 1;
+  if (rounding.row_elements() != v.shape[inner]) return false;
+  for (size_t axis = 0; axis < v.shape.size(); ++axis)
+    if (v.shape[axis] != 1 && v.strides[axis] != rounding.strides()[axis]) return false;
+  return true;
+}
 
 std::shared_ptr<const runtime::Kernel> make_pairs(const LibraryRequest& r, const KernelShop& shop) {
   const bool is_short = r.precision == codegen::Precision::i16_short;
@@ -261,15 +284,18 @@ std::shared_ptr<const runtime::Kernel> make_pairs(const LibraryRequest& r, const
   if (!(integers ? shop.unit.has_i16 : shop.unit.has_bf16)) return nullptr;
   if (!r.constants[1] || r.src[0].shape.empty() || (r.op != "matmul" && r.op != "conv"))
     return nullptr;
-  LibraryRequest rounded = r;
-  RowRounding rounding(r.src[0], r.op == "conv" ? 1 : r.src[0].shape.size() - 1);
+  const bool is_stored = r.src[0].dtype == DType::bf16;
+  if (is_stored && (integers || !lies_rounded(r))) return nullptr;
+  LibraryRequest rounded = unrounded(r);
+  RowRounding rounding = rounding_of(r);
   if (integers && !rounding.is_dense() && !rounding.has_planes()) return nullptr;
   rounded.src[0].strides = rounding.strides();
-  const std::optional<ContractionForm> form = contraction_form(rounded);
+  std::optional<ContractionForm> form = contraction_form(rounded);
   if (!form || form->contraction.reduction() == 0 || form->operands.size() > most_operands)
     return nullptr;
   if (!has_tiles(form->contraction, shop.unit) && !is_first_layer(form->contraction, shop.unit))
     return nullptr;
+  form->contraction.rounds = r.dst.dtype == DType::bf16;
   const int64_t row = rounding.row_elements();
   const bool by_row = rounding.is_dense() && is_row_by_row(form->contraction, row);
   const std::optional<Contraction> c =
@@ -279,8 +305,9 @@ std::shared_ptr<const runtime::Kernel> make_pairs(const LibraryRequest& r, const
   const ContractionSchedule s = choose_schedule(*c, shop.unit);
   const auto code = [&] { return shop.compile(key_of(*c, s), contraction_kernel(*c, s)); };
   if (!integers) {
-    auto kernel = std::make_shared<Bf16Kernel>(shop, code(), *c, s, rounding, by_row,
+    auto kernel = std::make_shared<Bf16Kernel>(shop, code(), *c, s, rounding, by_row && !is_stored,
                                                form->operands, r.threads);
+    kernel->is_stored = is_stored;
     kernel->set_packed(pack(*c, s, *r.constants[1], nullptr));
     return kernel;
   }

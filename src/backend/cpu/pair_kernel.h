@@ -29,6 +29,11 @@ struct KernelShop {
   std::function<std::shared_ptr<const runtime::Kernel>()> direct;
 };
 
+/// The request with views of f32 in the place of those of bf16.
+codegen::LibraryRequest unrounded(codegen::LibraryRequest request);
+/// Whether the first source lies as rows that are rounded when a kernel runs: dense, without gaps.
+bool lies_rounded(const codegen::LibraryRequest& request);
+
 /// Null when the processor has no such products, or the request is no `matmul` or `conv` of
 /// constant weights, at least half a vector of columns, and more than a few channels.
 std::shared_ptr<const runtime::Kernel> make_pairs(const codegen::LibraryRequest& request,

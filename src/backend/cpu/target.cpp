@@ -26,6 +26,9 @@ class CpuTarget : public codegen::Target {
     return make_loop_kernels(std::move(meanings), options_.cache);
   }
 
+  bool takes_rounded(const codegen::LibraryRequest& request) override {
+    return options_.use_generated && contractions_.takes_rounded(request);
+  }
   bool has_lines(const codegen::LibraryRequest& request) override {
     return options_.use_generated && contractions_.has_lines(request);
   }
@@ -39,6 +42,8 @@ class CpuTarget : public codegen::Target {
   std::shared_ptr<const runtime::Kernel> make_library(
       const codegen::LibraryRequest& request) override {
     if (request.op == "attention") return contractions_.make_attention(request);
+    if (codegen::is_rounded(request))
+      return options_.use_generated ? contractions_.make(request, true) : nullptr;
     if (request.precision != codegen::Precision::f32)
       return options_.use_generated ? contractions_.make(request, true) : nullptr;
     if (request.kernel) return contractions_.make_program(request);

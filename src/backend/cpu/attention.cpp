@@ -2,6 +2,7 @@
 // Attention as a kernel of the runtime: blocks of queries shared among threads.
 #include <algorithm>
 #include <bit>
+#include <cstring>
 
 #include "backend/cpu/attention_pairs.h"
 #include "backend/cpu/contraction_kernels.h"
@@ -19,11 +20,21 @@ using codegen::View;
 // Scores of a block of queries beyond this do not fit the second-level cache.
 constexpr int64_t most_keys = 4096;
 
-// The largest magnitude of n numbers, by its bits.
-int32_t largest_bits(const float* x, int64_t n) {
-  int32_t largest = 0;
-  for (int64_t i = 0; i < n; ++i)
-    largest = std::max(largest, std::bit_cast<int32_t>(x[i]) & INT32_MAX);
+// The largest magnitude of n numbers, by its bits, and at least `largest`. Lanes are spelled out:
+// the compiler leaves the plain loop as it is, which then takes a fifth of the attention's time.
+int32_t largest_bits(const float* x, int64_t n, int32_t largest) {
+  constexpr int64_t lanes = 8;
+  using Lanes = int32_t __attribute__((vector_size(lanes * sizeof(int32_t))));
+  Lanes most{};
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    Lanes bits;
+    std::memcpy(&bits, x + i, sizeof bits);
+    bits &= INT32_MAX;
+    most = bits > most ? bits : most;
+  }
+  for (int64_t lane = 0; lane < lanes; ++lane) largest = std::max(largest, most[lane]);
+  for (; i < n; ++i) largest = std::max(largest, std::bit_cast<int32_t>(x[i]) & INT32_MAX);
   return largest;
 }
 
@@ -33,8 +44,8 @@ void find_magnitudes(const AttentionForm& f, const float* k, const float* v, flo
   to[2 * step] = to[2 * step + 1] = 0;
   int32_t of_k = 0, of_v = 0;
   for (int64_t key = f.keys; key-- > 0;) {
-    of_k = std::max(of_k, largest_bits(k + key * f.k_row, f.size));
-    of_v = std::max(of_v, largest_bits(v + key * f.v_row, f.value_size));
+    of_k = largest_bits(k + key * f.k_row, f.size, of_k);
+    of_v = largest_bits(v + key * f.v_row, f.value_size, of_v);
     if (key % codegen::magnitude_step != 0) continue;
     --step;
     to[2 * step] = std::bit_cast<float>(of_k);

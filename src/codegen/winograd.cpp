@@ -384,14 +384,14 @@ EmittedKernel winograd_output(const WinogradProblem& p, int lanes) {
   return kernel;
 }
 
-std::vector<float> winograd_weights(const WinogradProblem& p, const float* weights,
+std::vector<float> winograd_weights(const WinogradProblem& p, const LooseFloat* weights,
                                     const std::array<int64_t, 4>& strides) {
   const std::span<const double> g = matrices(p.tile).g;
   const int64_t size = p.tile + 2;
   std::vector<float> result(static_cast<size_t>(p.points() * p.channels * p.out_channels));
   for (int64_t o = 0; o < p.out_channels; ++o)
     for (int64_t c = 0; c < p.channels; ++c) {
-      const float* w = weights + o * strides[0] + c * strides[1];
+      const LooseFloat* w = weights + o * strides[0] + c * strides[1];
       double half[6][3];
       for (int64_t i = 0; i < size; ++i)
         for (int64_t x = 0; x < 3; ++x) {

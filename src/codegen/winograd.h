@@ -47,7 +47,7 @@ EmittedKernel winograd_output(const WinogradProblem& p, int lanes);
 
 /// Transformed weights, [points, channels, out_channels], from weights with strides (out channel,
 /// in channel, line, column) in elements; computed in f64.
-std::vector<float> winograd_weights(const WinogradProblem& p, const float* weights,
+std::vector<float> winograd_weights(const WinogradProblem& p, const LooseFloat* weights,
                                     const std::array<int64_t, 4>& strides);
 
 }  // namespace tessera::codegen

@@ -282,7 +282,8 @@ std::shared_ptr<const runtime::Kernel> make_winograd(
   kernel->weights = runtime::allocate_aligned(packed_elements(c, s));
   packings.push_back(
       [p, c, s, kernel, from = *r.constants[1], strides = std::array{w[0], w[1], w[2], w[3]}] {
-        const std::vector<float> transformed = winograd_weights(p, from.as<float>(), strides);
+        const std::vector<float> transformed =
+            winograd_weights(p, codegen::loose_floats(from), strides);
         // Units that are no numbers make the sums so, and the result is computed directly.
         if (c.pairs) kernel->column_units = column_units(c, transformed.data());
         pack_b(c, s, transformed.data(), kernel->weights.get(),

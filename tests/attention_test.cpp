@@ -125,6 +125,14 @@ TEST(Attention, scales_queries_and_keys_where_they_lie) {
   EXPECT_EQ(plan->launches().size(), 1U);
 }
 
+// What the product reads twice keeps its factor.
+TEST(Attention, scales_what_is_queries_and_keys_or_a_bias_too) {
+  const char* inputs =
+      "input x: f32[2, 32, 32]\ninput k: f32[2, 32, 32]\ninput v: f32[2, 32, 32]\n";
+  for (const char* score : {"h @ h", "h @ k + h", "k @ h * 0.3 + h"})
+    check(fmt::format("{}h = x * 0.4\noutput y = softmax({}, axis=-1) @ v\n", inputs, score), true);
+}
+
 TEST(Attention, keeps_what_is_no_number) {
   const std::string program =
       heads("2, ", 35, 70, 16, 16) +

@@ -145,7 +145,9 @@ class AttentionFusion {
     fused.src.insert(fused.src.begin(), {first->src[0], first->src[1], second.src[1]});
     fused.dst = second.dst;
     if (scales(*first)) fused.scale = first->post[0].alpha;
-    for (size_t k = 0; k < 2; ++k) take_factor(only_producer(fused.src[k], steps), fused.scale);
+    for (size_t k = 0; k < 2; ++k)
+      if (const ValueId v = fused.src[k]; std::count(fused.src.begin(), fused.src.end(), v) == 1)
+        take_factor(only_producer(v, steps), fused.scale);
     for (const Step* s : {static_cast<const Step*>(first), static_cast<const Step*>(softmax),
                           static_cast<const Step*>(&second)}) {
       fused.names.insert(fused.names.end(), s->names.begin(), s->names.end());

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <limits>
 
+#include "amx/kernel.h"
 #include "api/check.h"
 #include "api/engine.h"
 #include "api/load.h"
@@ -426,6 +427,22 @@ TEST(ReducedPrecision, stays_inside_any_tolerance_on_fresh_inputs) {
     }
   }
   EXPECT_GE(most, 2) << "a wide tolerance is used";
+}
+
+// A plan that was made where there are tiles runs elsewhere, in the same precision.
+TEST(ReducedPrecision, by_tiles_is_bf16_where_there_are_none) {
+  REQUIRE_PAIRS();
+  const ir::Graph graph = lang::parse_program(product(64, 96, 48, "relu(x @ w + b)"), "test");
+  const auto target = backend::cpu::make_target();
+  const plan::SwitchablePlan choices(graph, *target, {.threads = 1});
+  ASSERT_EQ(choices.choices().size(), 1U);
+  const auto& [launch, kernels] = *choices.choices().begin();
+  EXPECT_EQ(kernels.contains(Precision::bf16_amx), amx::is_usable());
+  plan::CompileOptions options{.threads = 1};
+  options.reduced[launch] = {"matmul+relu", Precision::bf16_amx};
+  const auto plan = plan::compile(graph, *target, options);
+  const std::string found = plan->launches()[launch].kernel->implementation();
+  EXPECT_TRUE(found.starts_with(amx::is_usable() ? "bf16 amx" : "bf16 tiles")) << found;
 }
 
 TEST(ReducedPrecision, is_kept_by_a_plan_file) {

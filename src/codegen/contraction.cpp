@@ -345,9 +345,9 @@ ContractionSchedule choose_schedule(const Contraction& c, VectorUnit unit) {
     // Single channels are done before their lines leave the first cache.
     s.columns_outer = c.group == 1;
     s.prefetch = false;
-    if (const auto sight = c.group == 1 ? sight_of(c, s) : std::nullopt) {
+    if (const auto sight = sight_of(c, s)) {
       s.strip_panels = strip_panels(c, s, *sight);
-      s.prefetch_lines = true;
+      s.prefetch_lines = c.group == 1;
     }
     return s;
   }

@@ -206,7 +206,7 @@ std::optional<Draft> draft_of(const LineRequest& request, codegen::VectorUnit un
     }
     ContractionSchedule s = choose_schedule(form->contraction, unit);
     s.prefetch = false;  // weights stay near
-    s.prefetch_lines = s.strip_panels > 0;
+    s.prefetch_lines = s.prefetch_lines && s.strip_panels > 0;
     if (cut_tiles(form->contraction, s).fixed_outer) return std::nullopt;
     draft.nanoseconds += product_nanoseconds(form->contraction.flops(), 0);
     draft.weights += 4 * packed_elements(form->contraction, s);

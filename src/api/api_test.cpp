@@ -177,8 +177,10 @@ TEST(Plan, damage_is_an_error) {
     std::ofstream(path) << text;
     EXPECT_THROW(read_plan(path), UserError) << text;
   }
-  std::ofstream(path) << "tessera plan 1\n{\"processor\": \"x\", \"threads\": 2}\nnonsense";
-  EXPECT_THROW(load_model(path, {}), UserError);
+  for (const char* rest : {"", "\n", "\nnonsense"}) {
+    std::ofstream(path) << "tessera plan 1\n{\"processor\": \"x\", \"threads\": 2}" << rest;
+    EXPECT_THROW(load_model(path, {}), UserError) << rest;
+  }
 }
 
 TEST(Optimize, leaves_symbolic_sizes_unmeasured_and_says_so) {

@@ -35,7 +35,7 @@ ir::Graph import_file(const std::string& path, const onnx::ImportOptions& option
   if (plan.processor != processor_name() && options.warn)
     options.warn(fmt::format("'{}' was made on '{}'; this is '{}': another plan may be faster here",
                              path, plan.processor, processor_name()));
-  return onnx::import_model_bytes(plan.model, "", options);
+  return onnx::import_model_within(path, plan.model_offset, options);
 }
 
 ir::Graph import_onnx(const std::string& path, onnx::ImportOptions options,

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "api/catalog.h"
@@ -54,7 +53,7 @@ Plan read_decisions(const std::string& path, std::ifstream& file) {
             std::clamp(decided["threads"].get<int>(), 1, 1024),
             read_reduced(decided, path),
             {},
-            {}};
+            0};
   for (const auto& text : decided.value("kernels", nlohmann::json::array())) {
     TESSERA_USER_CHECK(text.is_string(), "'{}': its second line is damaged", path);
     plan.kernels.push_back(text);
@@ -86,7 +85,8 @@ void write_plan(const ir::Graph& graph, const std::string& path, const Options& 
 Plan read_plan(const std::string& path) {
   std::ifstream file;
   Plan plan = read_decisions(path, file);
-  plan.model.assign(std::istreambuf_iterator<char>(file), {});
+  plan.model_offset = static_cast<int64_t>(file.tellg());
+  TESSERA_USER_CHECK(plan.model_offset > 0, "'{}' ends before its model", path);
   return plan;
 }
 

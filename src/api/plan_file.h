@@ -23,7 +23,7 @@ struct Plan {
   int threads = 1;
   plan::ReducedLaunches reduced;  ///< on another processor it is the plan's f32 that is run
   std::vector<std::string> kernels;
-  std::string model;  ///< bytes of an ONNX model
+  int64_t model_offset = 0;  ///< where the ONNX model begins; it ends with the file
 };
 
 /// By the name: `.plan`.

@@ -161,11 +161,14 @@ namespace {
 // Weights of fewer bytes are parsed with the rest.
 constexpr size_t least_left = 64 << 10;
 
-ReadModel read_model(const std::string& path) {
+// The model begins `offset` bytes into the file.
+ReadModel read_model(const std::string& path, int64_t offset = 0) {
   ReadModel model;
   model.file = map_file(path);
-  const std::byte* data = model.file.data.get();
-  const int64_t bytes = model.file.bytes;
+  TESSERA_USER_CHECK(offset >= 0 && offset <= model.file.bytes, "'{}' has no {} bytes", path,
+                     offset);
+  const std::byte* data = model.file.data.get() + offset;
+  const int64_t bytes = model.file.bytes - offset;
   std::optional<LightModel> light;
   if (bytes > 0 && bytes <= INT32_MAX)
     light = without_weights({data, static_cast<size_t>(bytes)}, least_left);
@@ -208,6 +211,12 @@ ir::Graph import_model(const std::string& path, const ImportOptions& options) {
   } catch (const UserError& e) {
     throw UserError(e.kind(), fmt::format("{}: {}", path, e.what()));
   }
+}
+
+ir::Graph import_model_within(const std::string& path, int64_t offset,
+                              const ImportOptions& options) {
+  ReadModel model = read_model(path, offset);
+  return import_proto(model.proto, "", options, &model);
 }
 
 ir::Graph import_model_bytes(std::string_view bytes, const std::string& folder,

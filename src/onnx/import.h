@@ -44,6 +44,11 @@ struct ImportOptions {
 /// needs_value (a shape depends on a graph input that options.values does not give).
 ir::Graph import_model(const std::string& path, const ImportOptions& options);
 
+/// The same for a model that begins `offset` bytes into a file, and has no external data.
+/// REQUIRES: the file is no shorter.
+ir::Graph import_model_within(const std::string& path, int64_t offset,
+                              const ImportOptions& options);
+
 /// The same for a model in memory; `folder` is where external data may lie (empty: nowhere).
 ir::Graph import_model_bytes(std::string_view bytes, const std::string& folder,
                              const ImportOptions& options);

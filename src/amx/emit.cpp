@@ -314,8 +314,8 @@ class Driver : Emitter {
     std::array<uint8_t, 64> bytes{};
     bytes[0] = 1;
     const auto shape = [&](int tile, int64_t rows, int64_t row_bytes) {
-      bytes[static_cast<size_t>(16 + 2 * tile)] = static_cast<uint8_t>(row_bytes);
-      bytes[static_cast<size_t>(48 + tile)] = static_cast<uint8_t>(rows);
+      bytes[16 + 2 * static_cast<size_t>(tile)] = static_cast<uint8_t>(row_bytes);
+      bytes[48 + static_cast<size_t>(tile)] = static_cast<uint8_t>(rows);
     };
     for (const int k : {0, 1}) {
       for (const int j : {0, 1}) shape(sums_at(k, j), form_.height, line_bytes);

@@ -12,7 +12,7 @@ namespace {
 
 TEST(BuildId, is_the_note_that_the_linker_wrote) {
   // `file` and `readelf` may be missing; the note's bytes are in the file itself.
-  const std::string id = build_id();
+  const std::string& id = build_id();
   ASSERT_EQ(id.size(), 40U) << "the linker writes a SHA-1";
   std::string bytes;
   for (size_t k = 0; k < id.size(); k += 2)

@@ -444,7 +444,7 @@ std::vector<Value*> emit_transposed(llvm::IRBuilderBase& b, std::vector<Value*> 
     std::vector<Value*> next(rows.size());
     for (int r = 0; r < lanes; ++r) {
       if (r & half) continue;
-      const auto x = static_cast<size_t>(r), y = static_cast<size_t>(r + half);
+      const auto x = static_cast<size_t>(r), y = x + static_cast<size_t>(half);
       next[x] = b.CreateShuffleVector(rows[x], rows[y], low);
       next[y] = b.CreateShuffleVector(rows[x], rows[y], high);
     }

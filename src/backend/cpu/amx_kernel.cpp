@@ -16,7 +16,6 @@
 namespace tessera::backend::cpu {
 namespace {
 
-using codegen::Contraction;
 using codegen::LibraryRequest;
 using codegen::View;
 

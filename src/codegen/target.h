@@ -69,9 +69,6 @@ inline constexpr Precision reduced_precisions[] = {Precision::bf16, Precision::b
 std::string_view to_string(Precision precision);
 std::optional<Precision> precision_from_string(std::string_view name);
 
-/// An instance of an operator record to be computed by a library kernel. Sources are the operator's
-/// inputs (an absent one has an empty view) followed by the operands of the epilogue, which
-/// broadcast to the destination.
 /// What a mask that is known beforehand hides in an attention: scores so low that their weights are
 /// 0, unless numbers are out of the ordinary.
 struct HiddenKeys {
@@ -80,6 +77,9 @@ struct HiddenKeys {
   double score = 0, slope = 0;
 };
 
+/// An instance of an operator record to be computed by a library kernel. Sources are the operator's
+/// inputs (an absent one has an empty view) followed by the operands of the epilogue, which
+/// broadcast to the destination.
 struct LibraryRequest {
   std::string op;
   ir::AttrMap attrs;

@@ -42,9 +42,7 @@ class CpuTarget : public codegen::Target {
   std::shared_ptr<const runtime::Kernel> make_library(
       const codegen::LibraryRequest& request) override {
     if (request.op == "attention") return contractions_.make_attention(request);
-    if (codegen::is_rounded(request))
-      return options_.use_generated ? contractions_.make(request, true) : nullptr;
-    if (request.precision != codegen::Precision::f32)
+    if (codegen::is_rounded(request) || request.precision != codegen::Precision::f32)
       return options_.use_generated ? contractions_.make(request, true) : nullptr;
     if (request.kernel) return contractions_.make_program(request);
     if (request.op == "concat") return make_concat(request);
